@@ -1,0 +1,12 @@
+/* emit - a JSON document onto disk or stdout, whole or not at all */
+#pragma once
+
+#include "result/document.h"
+
+/* The text of a document (indent 1, keys in insertion order, newline at the end); *out is malloc'ed. */
+int emit_text(const json_t *root, char **out, size_t *len, struct err *e) ERR_MUST_CHECK;
+/* FILE.tmp.PID, write loop (EINTR, short writes), fsync, rename, fsync of the directory. "-" is stdout. On failure
+ * (ERR_INTERNAL naming the file) the old file is untouched and no temporary file stays. */
+int emit_file(const json_t *root, const char *path, struct err *e) ERR_MUST_CHECK;
+/* Writes all bytes to a descriptor; EPIPE is an error too. */
+int emit_fd(int fd, const char *data, size_t len, const char *name, struct err *e) ERR_MUST_CHECK;
