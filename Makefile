@@ -28,8 +28,16 @@ LIB := $(BUILD)/libmpbench.a
 UNIT_SRC := $(sort $(wildcard tests/unit/test-*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 
-.PHONY: all unit clean
+.PHONY: all unit clean FORCE
 all: $(BUILD)/mpbench
+
+# Changes only when the version does, so that a build does not recompile for nothing.
+$(BUILD)/gen/version-gen.h: FORCE
+	@mkdir -p $(@D)
+	@printf '#define MPBENCH_VERSION "%s"\n' '$(VERSION)' >$@.new
+	@cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
+
+$(BUILD)/obj/src/base/version.o: $(BUILD)/gen/version-gen.h
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)

@@ -1,6 +1,10 @@
 /* cmd - the descriptor that every subcommand file ends in */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/opt.h"
 
@@ -31,5 +35,22 @@ struct cmd {
 /* All subcommands, NULL-terminated, in the order of the list. */
 extern const struct cmd *const cmd_list[];
 
-/* Prints `mpbench NAME --help` to stdout; fits 80 columns. Returns 0, or -1 when stdout failed. */
-int cmd_help(const struct cmd *c, struct err *e);
+/* The entry of that name, hidden ones too; NULL when there is none. */
+const struct cmd *cmd_find(const char *name);
+
+/* Both print to stdout (main checks at the end that it took everything). The list of all subcommands in groups; and
+ * `mpbench NAME --help`, 80 columns: when it would be longer than a screen, the options that all benches share are
+ * named only, unless `all`. */
+int cmd_print_list(struct err *e) ERR_MUST_CHECK;
+int cmd_print_help(const struct cmd *c, bool all, struct err *e) ERR_MUST_CHECK;
+/* The same as text. */
+int cmd_help_text(const struct cmd *c, bool all, struct buf *out);
+
+/* For run(): opt_parse over the command's table into `options` (which holds the defaults). Returns 1 when --help was
+ * asked for and printed (run then returns 0), 0 to go on, -1 with *e. `operands` takes at most `max`. */
+int cmd_parse(const struct cmd *c, int argc, char **argv, void *options, const char **operands, size_t max, size_t *n,
+	      struct err *e) ERR_MUST_CHECK;
+
+/* The command line as the user typed it, program name first, from the argv that run() was given: opt_parse splits word
+ * lists in place, so run() works on a copy. */
+char *const *cmd_original(char **argv, int *argc);

@@ -1,0 +1,199 @@
+/* mpbench help - the list of subcommands, and the help of each. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd.h"
+
+enum { HELP_WIDTH = 80, HELP_LINES = 50 };
+
+struct help_opts {
+	bool all;
+};
+
+static const struct opt help_opts[] = {
+	OPT_FLAG_ROW('a', "all", OPT_OUT, struct help_opts, all,
+		     "describe also the options that all benchmarks share"),
+	OPT_END,
+};
+
+static const char *const group_names[] = {
+	"measure", "trace", "serve", "judge", "look", "machine"
+};
+
+static int out_of(const struct buf *b, struct err *e)
+{
+	if (b->failed)
+		return err_nomem(e);
+	if (b->len)
+		fwrite(b->data, 1, b->len, stdout); /* main looks at ferror(stdout) */
+	return 0;
+}
+
+static void add_group(struct buf *out, enum cmd_group group)
+{
+	const char *title = group_names[group];
+
+	for (size_t i = 0; cmd_list[i]; i++) {
+		const struct cmd *c = cmd_list[i];
+
+		if (c->group != group)
+			continue;
+		buf_addf(out, "  %-9s%-16s", title, c->name);
+		opt_wrap(out, c->summary, 27, 27, HELP_WIDTH);
+		title = "";
+	}
+}
+
+int cmd_print_list(struct err *e)
+{
+	CLEANUP(buf_done) struct buf out = BUF_INIT;
+
+	buf_adds(
+		&out,
+		"Usage: mpbench SUBCOMMAND [OPTIONS] ...\n"
+		"Measures devices and servers, traces their system calls, compares the results.\n\n");
+	for (int g = CMD_MEASURE; g < CMD_HIDDEN; g++)
+		add_group(&out, (enum cmd_group)g);
+	buf_adds(&out, "\nNext:\n");
+	if (cmd_find("bench-repl"))
+		buf_adds(
+			&out,
+			"  mpbench bench-repl builtin:    a first benchmark, needs nothing else\n");
+	if (cmd_find("doctor"))
+		buf_adds(&out, "  mpbench doctor                 what this machine can do\n");
+	buf_adds(&out, "  mpbench SUBCOMMAND --help      options and examples\n"
+		       "  mpbench --version\n");
+	return out_of(&out, e);
+}
+
+static size_t count_lines(const struct buf *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->len; i++)
+		n += b->data[i] == '\n';
+	return n;
+}
+
+/* The tables that several commands share: those that make a long help longer. */
+static size_t shared_tables(const struct cmd *c, const struct opt *out[], size_t max)
+{
+	size_t n = 0;
+
+	for (const struct opt *r = c->table; r && r->type != OPT_END_; r++)
+		if (r->type == OPT_GROUP_ && r->child->type == OPT_TITLE_ && n < max)
+			out[n++] = r->child;
+	return n;
+}
+
+static int help_text(const struct cmd *c, const struct opt *const *brief, struct buf *out)
+{
+	buf_addf(out, "Usage: mpbench %s%s%s%s\n", c->name, c->table ? " [OPTIONS]" : "",
+		 c->operands && *c->operands ? " " : "", c->operands ? c->operands : "");
+	opt_wrap(out, c->about ? c->about : c->summary, 0, 0, HELP_WIDTH);
+	if (c->table && c->table->type != OPT_END_) {
+		if (c->table->type != OPT_TITLE_ && c->table->type != OPT_GROUP_)
+			buf_adds(out, "\nOptions:\n");
+		else
+			buf_addc(out, '\n');
+		opt_help(c->table, c->defaults, brief, HELP_WIDTH, out);
+	}
+	if (c->examples && c->examples[0])
+		buf_adds(out, "\nExamples:\n");
+	for (const char *const *x = c->examples; x && x[0] && x[1]; x += 2) {
+		size_t used = 2 + strlen(x[0]), what = strlen(x[1]);
+
+		if (used + 4 + what <= HELP_WIDTH)
+			buf_addf(out, "  %s  # %s\n", x[0], x[1]);
+		else
+			buf_addf(out, "  # %s\n  %s\n", x[1], x[0]);
+	}
+	return out->failed ? -1 : 0;
+}
+
+int cmd_help_text(const struct cmd *c, bool all, struct buf *out)
+{
+	const struct opt *brief[8] = { 0 };
+
+	if (help_text(c, NULL, out) < 0)
+		return -1;
+	if (all || count_lines(out) <= HELP_LINES || shared_tables(c, brief, 7) == 0)
+		return 0;
+	buf_clear(out);
+	if (help_text(c, brief, out) < 0)
+		return -1;
+	return buf_addf(out,
+			"\nmpbench help --all %s describes every option; so does man mpbench-%s.\n",
+			c->name, c->name);
+}
+
+int cmd_print_help(const struct cmd *c, bool all, struct err *e)
+{
+	CLEANUP(buf_done) struct buf out = BUF_INIT;
+
+	if (cmd_help_text(c, all, &out) < 0)
+		return err_nomem(e);
+	return out_of(&out, e);
+}
+
+int cmd_parse(const struct cmd *c, int argc, char **argv, void *options, const char **operands,
+	      size_t max, size_t *n, struct err *e)
+{
+	struct opt_parse p = {
+		.table = c->table, .base = options, .operands = operands, .max_operands = max
+	};
+
+	*n = 0;
+	if (opt_parse(&p, argc, argv, e) < 0)
+		return -1;
+	*n = p.n_operands;
+	if (!p.help)
+		return 0;
+	return cmd_print_help(c, false, e) < 0 ? -1 : 1;
+}
+
+extern const struct cmd cmd_help;
+
+static int run(int argc, char **argv, struct err *e)
+{
+	struct help_opts o = { 0 };
+	const char *names[16];
+	size_t n;
+	int rc = cmd_parse(&cmd_help, argc, argv, &o, names, 16, &n, e);
+
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	if (n == 0)
+		return cmd_print_list(e);
+	for (size_t i = 0; i < n; i++) {
+		const struct cmd *c = cmd_find(names[i]);
+
+		if (!c)
+			return err_set(e, ERR_USAGE, "subcommand",
+				       "no subcommand '%s' (mpbench lists them)", names[i]);
+		if (i)
+			putchar('\n');
+		if (cmd_print_help(c, o.all, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static const char *const examples[] = {
+	"mpbench help",
+	"the list of subcommands",
+	"mpbench help completion",
+	"the same as mpbench completion --help",
+	NULL,
+};
+
+const struct cmd cmd_help = {
+	.group = CMD_MACHINE,
+	.name = "help",
+	.operands = "[SUBCOMMAND...]",
+	.summary = "what a subcommand does, its options and examples",
+	.about = "Prints the list of subcommands, or the help of those named.",
+	.examples = examples,
+	.table = help_opts,
+	.run = run,
+};
