@@ -58,6 +58,8 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIB)
 unit: $(UNIT_BIN)
 	@for t in $(UNIT_BIN); do echo "== $$t"; $$t || exit 1; done
 
+-include bpf/bpf.mk
+
 clean:
 	rm -rf $(BUILD)
 
