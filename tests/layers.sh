@@ -13,15 +13,15 @@ violations=$text/violations
 # layer, and what its files may include as "layer/header.h" (a whole layer, or one header).
 may_include() {
 	case $1 in
-	base) echo base ;;
+	base) echo base version-gen.h ;;
 	stats) echo base stats ;;
 	proto) echo base proto ;;
 	io) echo base io proto/rfc2217.h ;;
 	peer) echo base stats proto io peer ;;
 	measure) echo base stats io measure bpf ;;
-	result) echo base stats measure result version.h ;;
+	result) echo base stats measure result ;;
 	explain) echo base stats result explain ;;
-	cmd) echo base stats proto io peer measure result explain cmd bpf version.h ;;
+	cmd) echo base stats proto io peer measure result explain cmd bpf ;;
 	esac
 }
 
@@ -145,7 +145,7 @@ check_includes() { # LAYER FILE
 		while read -r line header; do
 			case $header in
 			*/*) from=${header%%/*} ;;
-			version.h) from=version.h ;;
+			version-gen.h) from=version-gen.h ;;
 			*) from=$1; [ -e "$(dirname "$2")/$header" ] || from="nowhere ($header)" ;;
 			esac
 			ok=
