@@ -83,7 +83,7 @@ TOOL_BIN := $(TOOL_SRC:tests/tools/%.c=$(BUILD)/tools/%)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(BUILD)/fuzz/%)
 
 # Libraries follow the sources: one is linked where a source includes its header.
-INCLUDED := $(shell cat $(SRC) $(CMD_SRC) /dev/null | sed -n 's/^\# *include *<\([^>]*\)>.*/\1/p' | sort -u)
+INCLUDED := $(shell cat $(SRC) $(CMD_SRC) $(wildcard tests/*/*.[ch]) /dev/null | sed -n 's/^\# *include *<\([^>]*\)>.*/\1/p' | sort -u)
 LIBS := $(if $(filter jansson.h,$(INCLUDED)),-ljansson) $(if $(filter curl/%,$(INCLUDED)),-lcurl) \
 	$(if $(filter microhttpd.h,$(INCLUDED)),-lmicrohttpd) $(if $(filter zlib.h,$(INCLUDED)),-lz) \
 	$(if $(filter openssl/%,$(INCLUDED)),-lssl -lcrypto) -lm -lpthread
