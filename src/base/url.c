@@ -455,17 +455,22 @@ void target_done(struct target *t)
 	t->n_members = 0;
 }
 
+static int number_target(struct target *t, size_t number, struct err *e)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "t%zu", number);
+	free(t->label);
+	t->label = copy(name, strlen(name), e);
+	return t->label ? 0 : -1;
+}
+
 int target_label(struct target *list, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
-		char name[32];
-
 		if (list[i].label && *list[i].label)
 			continue;
-		snprintf(name, sizeof(name), "t%zu", i + 1);
-		free(list[i].label);
-		list[i].label = copy(name, strlen(name), e);
-		if (!list[i].label)
+		if (number_target(&list[i], i + 1, e) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < n; i++)
