@@ -178,3 +178,20 @@ int buf_add_safe(struct buf *b, const void *data, size_t len)
 	}
 	return b->failed ? -1 : 0;
 }
+
+int buf_add_utf8(struct buf *b, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < len;) {
+		uint32_t code = 0;
+		size_t n = utf8_length(p + i, len - i, &code);
+		int rc = n == 0 || code == 0 ? buf_addf(b, "\\x%02x", p[i]) :
+						buf_add(b, p + i, n);
+
+		if (rc < 0)
+			return -1;
+		i += n ? n : 1;
+	}
+	return b->failed ? -1 : 0;
+}

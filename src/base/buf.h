@@ -44,3 +44,6 @@ char *buf_take(struct buf *b);
  * marks become \xNN (or \u{...}); newline too. For device text in tables and messages.
  */
 int buf_add_safe(struct buf *b, const void *data, size_t len);
+/* Adds outside bytes as valid UTF-8 and nothing else changed: each byte that belongs to no valid sequence becomes
+ * \xNN; NUL too. For text that goes into documents. */
+int buf_add_utf8(struct buf *b, const void *data, size_t len);
