@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "base/err.h"
 #include "stats/series.h"
 
 enum param_type { PARAM_INTEGER, PARAM_TEXT, PARAM_BOOL };
@@ -119,18 +120,30 @@ struct extra_metric *benchmark_add_metric(struct benchmark *b, const char *name,
 const struct distribution *run_distribution(const struct run *r, const char *name);
 
 /*
+ * Which percentiles n samples can carry, decided here for the whole program. Nearest rank gives something else than the
+ * maximum from 1e6/(1e6-ppm) samples on (P95 20, P99 100, P99.9 1,000): below, a percentile is not stated. Its 95 %
+ * interval has an upper end from percentile_needs_bound() samples on (P95 72, P99 368): below, that is noted. The median
+ * is always stated.
+ */
+uint64_t percentile_needs(uint32_t ppm);
+uint64_t percentile_needs_bound(uint32_t ppm);
+bool percentile_is_carried(uint64_t n, uint32_t ppm);
+
+/*
  * One metric of a benchmark over its runs, as stored in the document. Names: DIST.mean .median .p95 .p99 .max .min
  * for every distribution, "throughput" (bytes_per_second, where bytes moved), "rate" (ops_per_second),
- * "error_ratio", "first", "achieved_ratio" (open loop), client.cpu / server.cpu (ns per operation), extras.
- * values[i] is NaN for a run that has none (failed, interrupted, percentile not carried by its samples).
+ * "error_ratio", "first", "achieved_ratio" (open loop), client.cpu / server.cpu (ns per operation),
+ * "syscalls.NAME" and "syscalls.total" (count_per_op, exact where every run's window was), extras. A name that no run
+ * has a value for is left out. values[i] is NaN for a run that has none: failed (but its error_ratio stays), interrupted,
+ * a percentile not carried by its samples.
  */
 struct metric {
 	char name[96];
 	const char *unit;
 	enum better better;
 	bool exact;
-	const double *values; /* n = benchmark's n_runs; owned by the list */
-	const uint64_t *totals, *operations;
+	double *values; /* n = benchmark's n_runs; owned by the list */
+	uint64_t *totals, *operations; /* one per run each, owned; NULL where the metric is no count */
 };
 struct metric_list {
 	struct metric *metric;
