@@ -1,7 +1,6 @@
 /* document - the result: built whole in memory, written whole or not at all */
 #pragma once
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -11,14 +10,15 @@
 #include "base/url.h"
 #include "measure/host.h"
 #include "measure/measurement.h"
-
-CLEANUP_PTR(json_t, json_decref)
+#include "result/json.h"
 
 /* The tree of results-schema/result-1.json. Every setter fails (ERR_INTERNAL) rather than leave a value out; text from
  * outside is made valid UTF-8 first, non-finite numbers become null. */
 struct document {
 	json_t *root;
 };
+
+#define DOCUMENT_VERSION "1.0"
 
 struct document_head {
 	const char *subcommand;
@@ -31,7 +31,7 @@ struct document_head {
 	const struct host *host;
 };
 
-/* Fills schema, tool, run_id, started_at, command, labels, vcs, environment, config. */
+/* Until document_finish the status is "interrupted". Fills schema, tool, run_id, started_at, command, labels, vcs, environment, config. */
 int document_new(struct document *d, const struct document_head *h, struct err *e) ERR_MUST_CHECK;
 void document_done(struct document *d);
 CLEANUP_OBJ(struct document, document_done)
@@ -52,9 +52,3 @@ int document_add_finding(struct document *d, const char *code, const char *bench
 int document_add_extension(struct document *d, const char *name, json_t *value, struct err *e) ERR_MUST_CHECK;
 /* status complete / interrupted / failed, error {kind, code, message} when failed (why may be NULL), finished_at. */
 int document_finish(struct document *d, const char *status, const struct err *why, struct err *e) ERR_MUST_CHECK;
-
-/* Checked jansson: each takes `value` (also when it fails) and treats NULL as out of memory. */
-int json_put(json_t *object, const char *key, json_t *value, struct err *e) ERR_MUST_CHECK;
-int json_push(json_t *array, json_t *value, struct err *e) ERR_MUST_CHECK;
-json_t *json_number(double value);  /* null when not finite; an integer when it is one below 2^53 */
-json_t *json_outside_text(const char *text); /* valid UTF-8 made of any bytes */
