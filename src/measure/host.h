@@ -24,6 +24,9 @@ struct host {
 	char ci_name[32]; /* "github", "gitlab", "generic" */
 	char ci_attempt[16];
 };
+/* virt: "none", the hypervisor's name ("kvm", "xen", "vmware", "virtualbox", "microsoft", "amazon", "google"...), or
+ * "vm" where only the CPU's flag tells. cpus_*: 0 unknown. ci from GITHUB_ACTIONS, GITLAB_CI, CI of the environment;
+ * affinity is that of this process ("0-3,8"). Takes about 1 ms (the clock is measured). */
 void host_read(struct host *out, const char *root, bool with_name);
 
 /* The noise gauge: opened before the first run, closed after the last. */
@@ -31,9 +34,9 @@ struct noise_gauge {
 	uint64_t started_ns;
 	uint64_t total_ticks, busy_ticks, steal_ticks, own_ticks;
 	uint64_t psi_some_us;
-	uint64_t throttle_count;
+	uint64_t throttle_count; /* thermal throttle events of all CPUs; UINT64_MAX: this machine does not say */
 	uint64_t involuntary;
-	bool has_psi;
+	bool has_psi, has_ticks;
 };
 struct noise {
 	const char *verdict;    /* "quiet", "noisy", "unknown" */
@@ -45,5 +48,6 @@ struct noise {
 };
 void noise_open(struct noise_gauge *g, const char *root);
 /* Noisy when other processes took more than 10 % of the CPUs, steal more than 2 %, or the CPU was throttled. Judges by
- * ticks of others (busy minus our own process tree), not by PSI, which includes the benchmark itself. */
+ * ticks of others (busy minus our own process tree), not by PSI, which includes the benchmark itself. "unknown" where
+ * /proc/stat cannot be read or fewer than 20 ticks passed (a tick is 10 ms of one CPU). */
 void noise_close(const struct noise_gauge *g, const char *root, struct noise *out);
