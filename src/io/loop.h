@@ -19,19 +19,21 @@ struct watch {
 	struct loop *loop; /* NULL while not added */
 };
 
-/* A one-shot timer, embedded likewise. `fired` may set it again. Timers that are due together fire in the order of
+/* A one-shot timer, embedded likewise and zeroed before its first use. `fired` may set it again. Timers that are due together fire in the order of
  * at_ns, then of setting. */
 struct timer {
 	uint64_t at_ns;
 	void (*fired)(struct timer *t, uint64_t now_ns);
-	size_t slot;       /* heap index + 1, 0 while not set */
+	/* the loop's own: a node of an intrusive heap, so that setting a timer never allocates */
+	bool set;
 	uint64_t sequence; /* order among equals */
+	struct timer *child, *next, *prev;
 };
 
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
-/* Real time: CLOCK_MONOTONIC, epoll_pwait2 with ns time-outs (epoll_wait where the kernel has none), timer slack 1 ns
- * for the calling thread. */
+/* Real time: CLOCK_MONOTONIC, epoll_pwait2 with ns time-outs (ppoll and epoll_wait where the kernel has none), timer
+ * slack 1 ns for the calling thread. */
 int loop_new(struct loop **out, struct err *e) ERR_MUST_CHECK;
 /* Fake time for tests: starts at start_ns; when no descriptor is ready, time jumps to the next timer. */
 int loop_new_fake(struct loop **out, uint64_t start_ns, struct err *e) ERR_MUST_CHECK;
@@ -45,7 +47,8 @@ void loop_advance(struct loop *l, uint64_t ns);
 
 int loop_add(struct loop *l, struct watch *w, int fd, uint32_t events,
 	     void (*ready)(struct watch *, uint32_t), struct err *e) ERR_MUST_CHECK;
-/* Changes the events of an added watch; cheap when nothing changes. */
+/* Changes the events of an added watch; cheap when nothing changes. While events is 0 nothing at all is reported, not
+ * even a hang-up. */
 int loop_modify(struct watch *w, uint32_t events, struct err *e) ERR_MUST_CHECK;
 /* Legal for a watch that is not added. A pending event of it is not delivered any more. */
 void loop_remove(struct watch *w);
@@ -55,7 +58,7 @@ void timer_set(struct loop *l, struct timer *t, uint64_t at_ns,
 void timer_cancel(struct loop *l, struct timer *t); /* legal when not set */
 static inline bool timer_is_set(const struct timer *t)
 {
-	return t->slot != 0;
+	return t->set;
 }
 
 enum loop_end {
@@ -65,8 +68,9 @@ enum loop_end {
 	LOOP_IDLE,     /* nothing to wait for: no watch, no timer */
 };
 
-/* Runs until one of the above; deadline_ns 0: none. Events are dispatched before timers of the same wake-up. An epoll
- * failure is ERR_INTERNAL. With `ignore_stop` the user's request does not end it (for tidying up). */
+/* Runs until one of the above; deadline_ns 0: none. Events are dispatched before timers of the same wake-up; a timer
+ * that a callback sets for a time already past fires in the next round. A deadline that is past still lets what is
+ * ready be dispatched once. An epoll failure is ERR_INTERNAL. With `ignore_stop` the user's request does not end it (for tidying up). */
 int loop_run(struct loop *l, uint64_t deadline_ns, enum loop_end *why, struct err *e) ERR_MUST_CHECK;
 void loop_ignore_stop(struct loop *l, bool ignore);
 /* Makes the innermost loop_run return after the current callback. From this thread only. */
