@@ -8,9 +8,11 @@
 #include "io/loop.h"
 
 /*
- * fork+exec with: own process group (or session, with a pty), death signal SIGKILL when mpbench dies, all descriptors
- * but stdin/stdout/stderr closed, signals at their defaults. Failure to exec is reported by spawn_start itself
- * (ERR_USAGE for not found / not executable: the message names the program).
+ * fork+exec with: own process group (or session, with a pty), death signal SIGKILL when mpbench dies (more exactly:
+ * when the thread that called spawn_start ends, so that thread must outlive the child), all descriptors but
+ * stdin/stdout/stderr closed, signals and timer slack at their defaults. Failure to exec is reported by spawn_start
+ * itself, for a held child by spawn_release (ERR_USAGE for not found / not executable: the message names the
+ * program); nothing is left of the child then. What is still in the group when its leader has ended is killed with it.
  */
 struct spawn_params {
 	char *const *argv;      /* argv[0] is searched in PATH */
@@ -27,6 +29,7 @@ struct child {
 	pid_t pid;
 	int pidfd;      /* readable when it has ended */
 	int hold_fd;    /* write end that releases a held child, -1 */
+	int error_fd;   /* where a held child reports a failed exec, -1 */
 	bool reaped;
 	int status;     /* as of waitpid, when reaped */
 	struct rusage usage; /* when reaped: of it and its waited-for children */
@@ -34,12 +37,13 @@ struct child {
 
 int spawn_start(struct child *c, const struct spawn_params *p, struct err *e) ERR_MUST_CHECK;
 int spawn_release(struct child *c, struct err *e) ERR_MUST_CHECK;
-/* True when it has ended (reaps it then). Does not block. */
+/* True when it has ended (reaps it then; pidfd stays open until spawn_stop). Does not block. */
 bool spawn_poll(struct child *c);
 /* Sends a signal to the whole group; no error when it is gone. */
 void spawn_signal(struct child *c, int signo);
 /* SIGTERM to the group, SIGKILL after grace_ns, reaps; grace 0 kills at once. Blocks at most grace plus what the
- * kernel needs. Legal on a zeroed or finished child. */
+ * kernel needs. Closes the descriptors in c, so every started child needs it once, also one that has ended. Legal on
+ * a zeroed child. */
 void spawn_stop(struct child *c, uint64_t grace_ns);
 /* One line for messages: "exit status 3", "killed by SIGSEGV". Returns out. */
 char *spawn_describe(const struct child *c, char *out, size_t size);
