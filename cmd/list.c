@@ -2,12 +2,13 @@
 
 #include <string.h>
 
-extern const struct cmd cmd_completion, cmd_help;
+extern const struct cmd cmd_completion, cmd_help, cmd_serve_repl;
 
 /* One line per subcommand; the order is that of the list. */
 const struct cmd *const cmd_list[] = {
 	&cmd_completion,
 	&cmd_help,
+	&cmd_serve_repl,
 	NULL,
 };
 
