@@ -4,7 +4,7 @@
 
 #include "cmd.h"
 
-enum { HELP_WIDTH = 80, HELP_LINES = 50 };
+enum { HELP_WIDTH = 80, HELP_LINES = 50, GROUPS_MAX = 8 };
 
 struct help_opts {
 	bool all;
@@ -75,14 +75,18 @@ static size_t count_lines(const struct buf *b)
 	return n;
 }
 
-/* The tables that several commands share: those that make a long help longer. */
-static size_t shared_tables(const struct cmd *c, const struct opt *out[], size_t max)
+/* The groups with a title, last one first: those that benches share stand at the end. */
+static size_t titled_groups(const struct cmd *c, const struct opt *out[], size_t max)
 {
-	size_t n = 0;
+	size_t rows = 0, n = 0;
 
-	for (const struct opt *r = c->table; r && r->type != OPT_END_; r++)
-		if (r->type == OPT_GROUP_ && r->child->type == OPT_TITLE_ && n < max)
+	while (c->table && c->table[rows].type != OPT_END_)
+		rows++;
+	for (const struct opt *r = c->table + rows; rows-- > 0 && n < max;) {
+		r--;
+		if (r->type == OPT_GROUP_ && r->child->type == OPT_TITLE_)
 			out[n++] = r->child;
+	}
 	return n;
 }
 
@@ -113,15 +117,19 @@ static int help_text(const struct cmd *c, const struct opt *const *brief, struct
 
 int cmd_help_text(const struct cmd *c, bool all, struct buf *out)
 {
-	const struct opt *brief[8] = { 0 };
+	const struct opt *groups[GROUPS_MAX], *brief[GROUPS_MAX + 1] = { NULL };
+	size_t n = titled_groups(c, groups, GROUPS_MAX);
 
 	if (help_text(c, NULL, out) < 0)
 		return -1;
-	if (all || count_lines(out) <= HELP_LINES || shared_tables(c, brief, 7) == 0)
+	for (size_t i = 0; i < n && !all && count_lines(out) > HELP_LINES - 2; i++) {
+		brief[i] = groups[i];
+		buf_clear(out);
+		if (help_text(c, brief, out) < 0)
+			return -1;
+	}
+	if (!brief[0])
 		return 0;
-	buf_clear(out);
-	if (help_text(c, brief, out) < 0)
-		return -1;
 	return buf_addf(out,
 			"\nmpbench help --all %s describes every option; so does man mpbench-%s.\n",
 			c->name, c->name);
