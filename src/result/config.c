@@ -52,6 +52,7 @@ static json_t *field_value(const struct opt *row, const void *field, struct err 
 	case OPT_FLAG:
 		return json_boolean(*(const bool *)field);
 	case OPT_U32:
+	case OPT_COUNT:
 		return json_u64(*(const uint32_t *)field);
 	case OPT_U64:
 	case OPT_DURATION:
