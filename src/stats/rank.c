@@ -156,7 +156,7 @@ int rank_u_quantile(size_t m, size_t n, double share, size_t *k, double *tail, s
 {
 	CLEANUP_FREE uint32_t *rank = NULL;
 	CLEANUP_FREE double *count = NULL;
-	size_t width, all = m + n;
+	size_t width = 0, all = m + n;
 	double product = (double)m * (double)n;
 
 	*k = 0;
@@ -184,7 +184,7 @@ int rank_w_quantile(size_t n, double share, size_t *k, double *tail, struct err 
 	CLEANUP_FREE double *count = NULL;
 	uint32_t rank[RANK_EXACT_PAIRS];
 	double size = (double)n;
-	size_t width;
+	size_t width = 0;
 
 	if (n > RANK_EXACT_PAIRS) {
 		normal_quantile_rank(size * (size + 1) / 4,

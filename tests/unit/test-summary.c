@@ -329,7 +329,7 @@ static void ranks_do_not_overflow(void **state)
 /* Exact tails by a plain sum over all of 0..n in long double. */
 static double plain_cdf(uint64_t n, double p, uint64_t up_to)
 {
-	long double sum = 0, w, q = p;
+	long double sum = 0, w, q = (long double)p;
 
 	for (uint64_t k = 0; k <= up_to && k <= n; k++) {
 		w = lgammal((long double)n + 1) - lgammal((long double)k + 1) -
@@ -404,7 +404,7 @@ static void student_has_its_closed_forms(void **state)
 static double integrated_p(double t, double df)
 {
 	enum { STEPS = 20000 };
-	long double d = df, from = atanl((long double)t / sqrtl(d)), h = (M_PI_2l - from) / STEPS;
+	long double d = (long double)df, from = atanl((long double)t / sqrtl(d)), h = (M_PI_2l - from) / STEPS;
 	long double scale = expl(lgammal((d + 1) / 2) - lgammal(d / 2)) / sqrtl(M_PIl);
 	long double sum = 0;
 
