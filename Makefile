@@ -164,6 +164,15 @@ ifeq ($(BPF),1)
 include bpf/rules.mk
 endif
 
+# --- install -----------------------------------------------------------------------------------------------------
+include docs/man/rules.mk
+
+install: all install-man install-completions install-bpf
+	@install -D -m 755 $(BUILD)/mpbench $(DESTDIR)$(PREFIX)/bin/mpbench
+
+uninstall: uninstall-man uninstall-completions uninstall-bpf
+	rm -f $(DESTDIR)$(PREFIX)/bin/mpbench
+
 # --- for a newcomer ----------------------------------------------------------------------------------------------
 demo: ; @tests/deps.sh demo && $(MAKE) --no-print-directory all && tests/demo.sh
 

@@ -1,7 +1,6 @@
 /* common - what every command that writes a result does the same way */
 #pragma once
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,7 +47,6 @@ struct common {
 	const char *subcommand;
 	struct table_style style;
 	struct log log;
-	pthread_mutex_t lock;
 	struct common_warning *warning;
 	size_t n_warnings, dropped;
 };
@@ -67,4 +65,4 @@ int common_parse_time(const char *text, uint64_t *out_ns, struct err *e) ERR_MUS
 int common_add_warnings(struct common *c, struct document *d, struct err *e) ERR_MUST_CHECK;
 /* Writes a finished document: to -o FILE whole or not at all; to stdout as JSON with --json, else as a table
  * (not with -q, nor when "-o -" took stdout). */
-int common_write(const struct common *c, const json_t *root, struct err *e) ERR_MUST_CHECK;
+int common_write(const struct common *c, json_t *root, struct err *e) ERR_MUST_CHECK;

@@ -55,6 +55,7 @@ struct opt_numbers {
  */
 struct opt {
 	char short_name;
+	bool hidden;
 	const char *name;
 	enum opt_type type;
 	enum opt_role role;
@@ -65,15 +66,18 @@ struct opt {
 	const char *const *choices;
 	const char *optional_value;
 	size_t given;
-	bool hidden;
 	const struct opt *child;
 };
 
 /* A compile-time check that the field has the type the row says; yields the offset. */
-#define OPT_AT(type_, owner, field)                                                                \
-	(offsetof(owner, field) +                                                                  \
-	 0 * sizeof(struct { _Static_assert(__builtin_types_compatible_p(__typeof__(((owner *)0)->field), type_), \
-					    "option row and field differ in type"); int x; }))
+#define OPT_AT(type_, owner, field) \
+	(offsetof(owner, field) + \
+	 0 * sizeof(struct { \
+		 _Static_assert( \
+			 __builtin_types_compatible_p(__typeof__(((owner *)0)->field), type_), \
+			 "option row and field differ in type"); \
+		 int x; \
+	 }))
 
 /* `.given = OPT_GIVEN(struct, field)`: kept one up, so that a row without it needs no initialiser. */
 #define OPT_GIVEN(owner, field) (OPT_AT(bool, owner, field) + 1)
@@ -133,8 +137,8 @@ int opt_arg_text(const struct opt *row, struct buf *out);
 
 /* The OPTIONS block of --help for a terminal of `width` columns, defaults shown from `base` (NULL: none). Groups whose
  * table is in `brief` (NULL-terminated, may be NULL) are shown by their names only, run together. */
-int opt_help(const struct opt *table, const void *base, const struct opt *const *brief, unsigned width,
-	     struct buf *out);
+int opt_help(const struct opt *table, const void *base, const struct opt *const *brief,
+	     unsigned width, struct buf *out);
 /* Adds text in lines of at most `width` columns; lines after the first begin with `indent` blanks; `column` is where the
  * first one begins. Ends with a newline. Blanks are where lines break; a newline in the text ends a line. */
 int opt_wrap(struct buf *out, const char *text, unsigned column, unsigned indent, unsigned width);
