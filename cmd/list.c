@@ -11,7 +11,11 @@ extern const struct cmd cmd_validate;
 /* One line here and one above per subcommand; the order is that of the list. */
 const struct cmd *const cmd_list[] = {
 	&cmd_validate,
-	&cmd_completion, &cmd_help, &cmd_manpage, &cmd_serve_repl, NULL,
+	&cmd_completion,
+	&cmd_help,
+	&cmd_manpage,
+	&cmd_serve_repl,
+	NULL,
 };
 
 const struct cmd *cmd_find(const char *name)

@@ -144,9 +144,10 @@ static int judge(const struct sides *s, bool exact, struct verdict *v, struct er
 	struct mann_whitney test;
 
 	if (exact && all_agree(s->x, s->m) && all_agree(s->y, s->n)) {
-		*v = (struct verdict){ "exact",
-				       { s->y[0] / s->x[0], (double)NAN, (double)NAN },
-				       (double)NAN };
+		v->method = "exact";
+		v->p = (double)NAN;
+		v->ratio.estimate = s->y[0] / s->x[0];
+		v->ratio.lo = v->ratio.hi = (double)NAN;
 		return 0;
 	}
 	if (s->paired) {
