@@ -19,6 +19,7 @@ enum chan_event {
 };
 
 struct chan;
+struct serial_layer;
 
 /* Called from the loop; may call any chan function but chan_free on its own channel only as the last thing. */
 typedef void chan_handler(void *ctx, struct chan *c, enum chan_event ev);
@@ -50,6 +51,7 @@ struct chan_params {
 	uint64_t option_timeout_ns; /* for required answers; optional ones get a fifth of it, at most 100 ms */
 	bool raise_dtr, raise_rts, set_lines; /* set_lines: touch DTR/RTS at all */
 	bool purge;                 /* purge both buffers on open */
+	const struct serial_layer *serial; /* io/serial-port.h; NULL: the machine's own (others are for tests) */
 	chan_handler *handler;
 	void *ctx;
 };
@@ -62,7 +64,8 @@ void chan_start(struct chan *c);
 /* Reads up to size bytes, telnet removed. Returns > 0 bytes, 0 nothing now, -1 end or failure (chan_error()). A
  * process that ended, a closed pty (0, EIO or HUP) and a closed socket are failures with code "closed". */
 ssize_t chan_read(struct chan *c, void *buf, size_t size);
-/* Sends or queues all of data (0xFF doubled for telnet). Queue bound 4 MiB: beyond it -1 with *e. */
+/* Sends or queues all of data (0xFF doubled for telnet). Queue bound 4 MiB: where what waits and data together could
+ * exceed it, nothing of data is taken and *e is "queue-full". Any other -1 is the end of the channel. */
 int chan_write(struct chan *c, const void *data, size_t len, struct err *e) ERR_MUST_CHECK;
 /* Bytes queued and not yet with the kernel. */
 size_t chan_pending(const struct chan *c);
@@ -76,7 +79,8 @@ const struct chan_option *chan_options(const struct chan *c, size_t *n);
 const char *chan_identity(const struct chan *c, const char *key);
 /* The child of an exec: channel, NULL else. */
 pid_t chan_pid(const struct chan *c);
-/* exec: channels whose process ended (soft reset): starts a new process on a fresh pty; CONNECTED/READY come again. */
+/* exec: channels whose process ended (soft reset): starts a new process on a fresh pty; CONNECTED/READY come again,
+ * from the loop. */
 int chan_respawn(struct chan *c, struct err *e) ERR_MUST_CHECK;
 /* Interrupts a device that runs wild: exec: SIGKILL to the group; others: nothing. */
 void chan_kill(struct chan *c);
