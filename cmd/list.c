@@ -2,15 +2,13 @@
 
 #include <string.h>
 
-extern const struct cmd cmd_completion;
-extern const struct cmd cmd_help;
-extern const struct cmd cmd_manpage;
-extern const struct cmd cmd_serve_repl;
-extern const struct cmd cmd_validate;
+extern const struct cmd cmd_completion, cmd_help, cmd_manpage, cmd_serve, cmd_serve_repl,
+	cmd_validate;
 
-/* One line here and one above per subcommand; the order is that of the list. */
+/* One line per subcommand; the order is that of the list. */
 const struct cmd *const cmd_list[] = {
 	&cmd_validate,
+	&cmd_serve,
 	&cmd_completion,
 	&cmd_help,
 	&cmd_manpage,

@@ -188,19 +188,21 @@ static inline void sim_blocks(struct sim *s, const struct tftp_sender *tx, uint6
 	}
 }
 
-static inline void sim_client_blocks(void *ctx, uint64_t first, uint32_t count)
+static inline uint32_t sim_client_blocks(void *ctx, uint64_t first, uint32_t count)
 {
 	struct sim *s = ctx;
 
 	if (!s->plan.mute_client || s->sent < 40)
 		sim_blocks(s, &s->client.tx, first, count, false);
+	return count;
 }
 
-static inline void sim_reply_blocks(void *ctx, uint64_t first, uint32_t count)
+static inline uint32_t sim_reply_blocks(void *ctx, uint64_t first, uint32_t count)
 {
 	struct sim *s = ctx;
 
 	sim_blocks(s, &s->reply.tx, first, count, true);
+	return count;
 }
 
 static inline int sim_take(struct sim *s, uint64_t offset, const void *data, size_t len)

@@ -67,10 +67,22 @@ static void send_error(struct tftp_client *c, uint16_t code, const char *text, b
 static void send_window(struct tftp_client *c)
 {
 	uint64_t first;
-	uint32_t n;
+	uint32_t n, sent = 0;
 
-	while ((n = tftp_sender_take(&c->tx, BLOCKS_AT_ONCE, &first)) > 0)
-		c->ops->send_blocks(c->ctx, first, n);
+	while (c->state == TFTP_RUNNING &&
+	       (n = tftp_sender_take(&c->tx, BLOCKS_AT_ONCE, &first)) > 0) {
+		sent = c->ops->send_blocks(c->ctx, first, n);
+		if (sent < n) {
+			tftp_sender_untake(&c->tx, first + sent);
+			return;
+		}
+	}
+}
+
+void tftp_client_resume(struct tftp_client *c)
+{
+	if (c->params->write)
+		send_window(c);
 }
 
 static void end(struct tftp_client *c, enum tftp_failure why, uint64_t now)

@@ -48,8 +48,9 @@ struct tftp_client_params {
 struct tftp_client_ops {
 	/* A packet for the server: the request goes to the address asked, all others to the peer (the tid locked on). */
 	void (*send)(void *ctx, const void *packet, size_t len);
-	/* write: DATA first..first+count, content from the owner (tftp_sender_length). */
-	void (*send_blocks)(void *ctx, uint64_t first, uint32_t count);
+	/* write: DATA first..first+count, content from the owner (tftp_sender_length). Returns
+	 * how many went out; after fewer the owner calls tftp_client_resume when the socket takes more. */
+	uint32_t (*send_blocks)(void *ctx, uint64_t first, uint32_t count);
 	/* An answer to the sender of the packet being handled, who is not the peer. */
 	void (*reject)(void *ctx, const void *packet, size_t len);
 	/* read: bytes in order. */
@@ -90,6 +91,8 @@ void tftp_client_input(struct tftp_client *c, const struct tftp_tid *from, const
 		       size_t len, uint64_t now_ns);
 /* deadline_ns passed: retransmits or gives up. Early calls do nothing. */
 void tftp_client_expire(struct tftp_client *c, uint64_t now_ns);
+/* Goes on sending after send_blocks returned less than it was asked for. */
+void tftp_client_resume(struct tftp_client *c);
 /* Ends it with an ERROR to the server (when there is a peer) and this failure. */
 void tftp_client_abort(struct tftp_client *c, enum tftp_failure why, const char *text,
 		       uint64_t now_ns);

@@ -32,10 +32,22 @@ static void send_oack(struct tftp_reply *r)
 static void send_window(struct tftp_reply *r)
 {
 	uint64_t first;
-	uint32_t n;
+	uint32_t n, sent = 0;
 
-	while (!tftp_reply_over(r) && (n = tftp_sender_take(&r->tx, BLOCKS_AT_ONCE, &first)) > 0)
-		r->ops->send_blocks(r->ctx, first, n);
+	while (r->state == TFTP_REPLY_RUNNING &&
+	       (n = tftp_sender_take(&r->tx, BLOCKS_AT_ONCE, &first)) > 0) {
+		sent = r->ops->send_blocks(r->ctx, first, n);
+		if (sent < n) {
+			tftp_sender_untake(&r->tx, first + sent);
+			return;
+		}
+	}
+}
+
+void tftp_reply_resume(struct tftp_reply *r)
+{
+	if (!r->write)
+		send_window(r);
 }
 
 static void end(struct tftp_reply *r, const char *why)

@@ -33,7 +33,8 @@ enum tftp_reply_state {
 
 struct tftp_reply_ops {
 	void (*send)(void *ctx, const void *packet, size_t len);
-	void (*send_blocks)(void *ctx, uint64_t first, uint32_t count);
+	/* Returns how many went out, as for tftp_client_ops; tftp_reply_resume goes on. */
+	uint32_t (*send_blocks)(void *ctx, uint64_t first, uint32_t count);
 	/* Upload: bytes in order. -1 with *text when they cannot be kept (code is sent to the client). */
 	int (*deliver)(void *ctx, uint64_t offset, const void *data, size_t len, uint16_t *code,
 		       const char **text);
@@ -69,6 +70,7 @@ void tftp_reply_start(struct tftp_reply *r, const struct tftp_limits *l,
 /* A datagram of the client arrived. */
 void tftp_reply_input(struct tftp_reply *r, const void *packet, size_t len, uint64_t now_ns);
 void tftp_reply_expire(struct tftp_reply *r, uint64_t now_ns);
+void tftp_reply_resume(struct tftp_reply *r);
 /* Tells the client and ends. text and why are literals. */
 void tftp_reply_abort(struct tftp_reply *r, uint16_t code, const char *text);
 

@@ -143,6 +143,12 @@ uint32_t tftp_sender_take(struct tftp_sender *s, uint32_t max, uint64_t *first)
 	return (uint32_t)n;
 }
 
+void tftp_sender_untake(struct tftp_sender *s, uint64_t first)
+{
+	if (first >= s->base && first < s->next)
+		s->next = first;
+}
+
 uint32_t tftp_sender_length(const struct tftp_sender *s, uint64_t index)
 {
 	return index < s->blocks ? s->blksize : (uint32_t)(s->size % s->blksize);

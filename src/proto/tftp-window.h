@@ -61,5 +61,7 @@ bool tftp_sender_ack(struct tftp_sender *s, uint16_t wire);
 void tftp_sender_rewind(struct tftp_sender *s);
 /* The blocks to send now, at most max; they count as sent. 0 when the window is used up. */
 uint32_t tftp_sender_take(struct tftp_sender *s, uint32_t max, uint64_t *first);
+/* Blocks from `first` on, taken last, did not go out after all. */
+void tftp_sender_untake(struct tftp_sender *s, uint64_t first);
 /* Bytes of block `index`. */
 uint32_t tftp_sender_length(const struct tftp_sender *s, uint64_t index);

@@ -363,12 +363,13 @@ static void wire_send(void *ctx, const void *packet, size_t len)
 	}
 }
 
-static void wire_blocks(void *ctx, uint64_t first, uint32_t count)
+static uint32_t wire_blocks(void *ctx, uint64_t first, uint32_t count)
 {
 	struct wire *w = ctx;
 
 	(void)first;
 	w->others += count;
+	return count;
 }
 
 static void wire_reject(void *ctx, const void *packet, size_t len)
