@@ -52,7 +52,7 @@ GCC_WARN := -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wjump-misses-i
 CLANG_WARN := -Wcomma -Wconditional-uninitialized -Wshorten-64-to-32 -Wmissing-variable-declarations -Wthread-safety
 IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 WARN += $(if $(IS_CLANG),$(CLANG_WARN),$(GCC_WARN))
-CPPFLAGS_ALL = -std=gnu17 -D_GNU_SOURCE -Isrc -I$(BUILD)/gen
+CPPFLAGS_ALL = -std=gnu17 -D_GNU_SOURCE -Isrc -I. -I$(BUILD)/gen
 CFLAGS_ALL = $(CPPFLAGS_ALL) -ffile-prefix-map=$(CURDIR)=. -fPIE -fno-omit-frame-pointer $(WARN) $(OPTIM) $(HARDEN) \
 	$(SANITIZE) $(CFLAGS)
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANITIZE) $(LDFLAGS)
@@ -142,6 +142,10 @@ $(UNIT_BIN): $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(UNIT_HELP_OBJ) $(LIB
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $< $(UNIT_HELP_OBJ) $(LIB) -lcmocka $(LIBS)
 
+# the arithmetic of mpbench-bpf needs neither clang nor libbpf
+$(BUILD)/unit/test-rows: UNIT_HELP_OBJ += $(BUILD)/obj/bpf/rows.o
+$(BUILD)/unit/test-rows: $(BUILD)/obj/bpf/rows.o
+
 $(TOOL_BIN): $(BUILD)/tools/%: $(BUILD)/obj/tests/tools/%.o $(LIB)
 	$(say) LINK $@
 	@mkdir -p $(@D)
@@ -198,8 +202,6 @@ help:
 	'  install uninstall   below DESTDIR and PREFIX' \
 	'  compdb      compile_commands.json' \
 	'  clean       remove build/'
-
--include bpf/bpf.mk
 
 clean:
 	rm -rf build $(filter-out build,$(BUILD)) compile_commands.json

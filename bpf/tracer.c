@@ -105,16 +105,21 @@ static int size_maps(struct tracer *t)
 	return 0;
 }
 
-static int prepare(struct tracer *t, const struct tracer_params *p, struct fault *f)
+/* t->skel is NULL on failure. */
+static void prepare(struct tracer *t, const struct tracer_params *p, struct fault *f)
 {
 	t->skel = syscalls_bpf__open();
-	if (!t->skel)
-		return fault_set(f, TRACE_FAULT_OTHER, errno, "opening the embedded programs");
+	if (!t->skel) {
+		fault_set(f, TRACE_FAULT_OTHER, errno, "opening the embedded programs");
+		return;
+	}
 	set_constants(t, p);
 	choose_programs(t);
-	if (size_maps(t) < 0)
-		return fault_set(f, TRACE_FAULT_OTHER, errno, "sizing the counters");
-	return 0;
+	if (size_maps(t) == 0)
+		return;
+	fault_set(f, TRACE_FAULT_OTHER, errno, "sizing the counters");
+	syscalls_bpf__destroy(t->skel);
+	t->skel = NULL;
 }
 
 static int load_failed(int sys, struct fault *f)
@@ -134,13 +139,15 @@ static int load(struct tracer *t, const struct tracer_params *p, struct fault *f
 	int rc;
 
 	t->uring = true;
-	if (prepare(t, p, f) < 0)
+	prepare(t, p, f);
+	if (!t->skel)
 		return -1;
 	rc = syscalls_bpf__load(t->skel);
 	if (rc == -ESRCH || rc == -ENOENT || rc == -EINVAL) {
 		syscalls_bpf__destroy(t->skel);
 		t->uring = false;
-		if (prepare(t, p, f) < 0)
+		prepare(t, p, f);
+		if (!t->skel)
 			return -1;
 		rc = syscalls_bpf__load(t->skel);
 	}
@@ -356,9 +363,11 @@ static uint64_t seed_threads(const struct tracer *t, const struct trace_task *as
 	if (!dir)
 		return 0;
 	for (struct dirent *d; (d = readdir(dir));) {
-		pid_t tid = (pid_t)strtoul(d->d_name, NULL, 10);
-		int fd = tid > 0 ? open_thread(pid, tid) : -1;
+		int fd, tid = 0;
 
+		if (sscanf(d->d_name, "%d", &tid) != 1) /* . and .. */
+			continue;
+		fd = open_thread(pid, tid);
 		if (fd < 0)
 			continue;
 		added += seed(t, fd, as, pid, tid) == 1;
