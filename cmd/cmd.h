@@ -48,8 +48,8 @@ int cmd_help_text(const struct cmd *c, bool all, struct buf *out);
 
 /* For run(): opt_parse over the command's table into `options` (which holds the defaults). Returns 1 when --help was
  * asked for and printed (run then returns 0), 0 to go on, -1 with *e. `operands` takes at most `max`. */
-int cmd_parse(const struct cmd *c, int argc, char **argv, void *options, const char **operands, size_t max, size_t *n,
-	      struct err *e) ERR_MUST_CHECK;
+int cmd_parse(const struct cmd *c, int argc, char **argv, void *options, const char **operands,
+	      size_t max, size_t *n, struct err *e) ERR_MUST_CHECK;
 
 /* The command line as the user typed it, program name first, from the argv that run() was given: opt_parse splits word
  * lists in place, so run() works on a copy. */

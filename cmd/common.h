@@ -13,9 +13,9 @@
 /* Beside struct plan, which says how hard and how long. */
 struct common_opts {
 	struct opt_strings labels; /* K=V */
-	const char *commit;        /* of the measured project */
-	const char *output;        /* FILE or "-"; NULL: none */
-	const char *start_at;      /* RFC 3339 or @SECONDS; NULL: at once */
+	const char *commit;	   /* of the measured project */
+	const char *output;	   /* FILE or "-"; NULL: none */
+	const char *start_at;	   /* RFC 3339 or @SECONDS; NULL: at once */
 	bool json, quiet, host_name;
 	uint32_t verbose;
 	int color; /* enum term_color */
@@ -28,8 +28,9 @@ struct compare_opts {
 };
 extern const struct opt compare_opts[];
 
+/* pid:N|port:69/udp|server|self[,auto]; "server" when it stands alone; NULL: off */
 struct syscalls_opts {
-	const char *syscalls; /* pid:N|port:69/udp|server|self[,auto]; "server" when it stands alone; NULL: off */
+	const char *syscalls;
 };
 extern const struct opt syscalls_opts[];
 
@@ -52,7 +53,8 @@ struct common {
 };
 
 /* Checks the options (labels, the directory of -o, --start-at) before anything is measured. */
-int common_init(struct common *c, const struct common_opts *opts, const char *subcommand, struct err *e) ERR_MUST_CHECK;
+int common_init(struct common *c, const struct common_opts *opts, const char *subcommand,
+		struct err *e) ERR_MUST_CHECK;
 void common_done(struct common *c);
 CLEANUP_OBJ(struct common, common_done)
 

@@ -2,10 +2,15 @@
 
 #include <string.h>
 
-extern const struct cmd cmd_completion, cmd_help, cmd_manpage, cmd_serve, cmd_serve_repl,
-	cmd_validate;
+/* One line here and one below per subcommand; the order is that of the list. */
+extern const struct cmd cmd_completion;
+extern const struct cmd cmd_help;
+extern const struct cmd cmd_manpage;
+extern const struct cmd cmd_serve;
+extern const struct cmd cmd_serve_repl;
+extern const struct cmd cmd_validate;
 
-/* One line per subcommand; the order is that of the list. */
+/* clang-format off */
 const struct cmd *const cmd_list[] = {
 	&cmd_validate,
 	&cmd_serve,
@@ -15,6 +20,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_serve_repl,
 	NULL,
 };
+/* clang-format on */
 
 const struct cmd *cmd_find(const char *name)
 {

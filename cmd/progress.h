@@ -24,5 +24,5 @@ void progress_end(struct progress *p);
 
 enum { PROGRESS_LINE_MAX = 256 };
 /* The line for an event, `elapsed_ns` after the start; at most width - 1 columns. */
-void progress_text(const struct engine_progress *event, uint64_t elapsed_ns, uint64_t estimate_ns, unsigned width,
-		   char out[PROGRESS_LINE_MAX]);
+void progress_text(const struct engine_progress *event, uint64_t elapsed_ns, uint64_t estimate_ns,
+		   unsigned width, char out[PROGRESS_LINE_MAX]);
