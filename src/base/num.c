@@ -79,7 +79,7 @@ static int parse_unit(const char *text, const struct unit *units, size_t n, cons
 {
 	const struct unit *unit;
 	struct decimal d;
-	uint64_t value;
+	uint64_t value = 0;
 	int rc = scan_decimal(text, &d);
 
 	if (rc < 0)
