@@ -17,15 +17,18 @@ enum { CHANGE_SEGMENT_MIN = 4 };
 struct change_options {
 	double p, magnitude;
 };
-#define CHANGE_DEFAULT { .p = 0.01, .magnitude = 0.03 }
+#define CHANGE_DEFAULT \
+	{ \
+		.p = 0.01, .magnitude = 0.03 \
+	}
 
 struct change {
-	size_t at;            /* index of the first value after the change */
+	size_t at;	      /* index of the first value after the change */
 	double before, after; /* medians of the parts on both sides, up to the next change */
-	double p;             /* of the cut when it was made */
+	double p;	      /* of the cut when it was made */
 };
 
 /* Changes in order into out[0..*n_out), at most `max` (room for n / CHANGE_SEGMENT_MIN holds all; when fewer fit, the
  * first are given). NaN is not allowed in v. */
-int change_find(const double *v, size_t n, const struct change_options *o, struct change *out, size_t max,
-		size_t *n_out, struct err *e) ERR_MUST_CHECK;
+int change_find(const double *v, size_t n, const struct change_options *o, struct change *out,
+		size_t max, size_t *n_out, struct err *e) ERR_MUST_CHECK;

@@ -12,19 +12,24 @@ enum { COMPARE_EXACT_MAX = 57 };
 /* Largest n of pairs for the exact signed-rank distribution. */
 enum { COMPARE_PAIRS_EXACT_MAX = 50 };
 
-enum compare_method { COMPARE_MWU_EXACT, COMPARE_MWU_NORMAL, COMPARE_SIGNED_RANK_EXACT, COMPARE_SIGNED_RANK_NORMAL };
+enum compare_method {
+	COMPARE_MWU_EXACT,
+	COMPARE_MWU_NORMAL,
+	COMPARE_SIGNED_RANK_EXACT,
+	COMPARE_SIGNED_RANK_NORMAL
+};
 
 /* base x[0..m), new y[0..n). NaN is not allowed in them. p is exact (the permutation distribution of the mid-ranks, so
  * ties are accounted for) while m+n <= COMPARE_EXACT_MAX. ERR_USAGE when a side is empty. */
 struct mann_whitney {
-	double u_x, u_y;      /* number of pairs x>y (y>x) plus half the ties */
-	double p;             /* two-sided, by `method` */
-	double p_normal;      /* normal approximation with tie and continuity correction */
-	double z;             /* of the normal approximation, >= 0; NaN where all values are equal (p is then 1) */
+	double u_x, u_y; /* number of pairs x>y (y>x) plus half the ties */
+	double p;	 /* two-sided, by `method` */
+	double p_normal; /* normal approximation with tie and continuity correction */
+	double z; /* of the normal approximation, >= 0; NaN where all values are equal (p is then 1) */
 	enum compare_method method;
 };
-int compare_mann_whitney(const double *x, size_t m, const double *y, size_t n, struct mann_whitney *out,
-			 struct err *e) ERR_MUST_CHECK;
+int compare_mann_whitney(const double *x, size_t m, const double *y, size_t n,
+			 struct mann_whitney *out, struct err *e) ERR_MUST_CHECK;
 
 /* Most differences or Walsh averages that an interval is made of (32 MiB); beyond: ERR_USAGE. */
 enum { COMPARE_PRODUCT_MAX = 1 << 22 };
@@ -40,12 +45,12 @@ struct shift {
 	double coverage;
 	size_t k;
 };
-int compare_shift(const double *x, size_t m, const double *y, size_t n, double alpha, struct shift *out,
-		  struct err *e) ERR_MUST_CHECK;
+int compare_shift(const double *x, size_t m, const double *y, size_t n, double alpha,
+		  struct shift *out, struct err *e) ERR_MUST_CHECK;
 /* The same for the ratio y/x (on logarithms); where the sample is too small the ends are 0 and infinity. All values
  * must be > 0 and finite, else estimate, lo and hi are NaN. */
-int compare_ratio(const double *x, size_t m, const double *y, size_t n, double alpha, struct shift *out,
-		  struct err *e) ERR_MUST_CHECK;
+int compare_ratio(const double *x, size_t m, const double *y, size_t n, double alpha,
+		  struct shift *out, struct err *e) ERR_MUST_CHECK;
 /* (#(y>x) - #(y<x)) / (m n). */
 double compare_cliff(const double *x, size_t m, const double *y, size_t n);
 
@@ -56,18 +61,19 @@ struct signed_rank {
 	size_t n_used;
 	enum compare_method method;
 };
-int compare_signed_rank(const double *x, const double *y, size_t n, struct signed_rank *out, struct err *e)
-	ERR_MUST_CHECK;
+int compare_signed_rank(const double *x, const double *y, size_t n, struct signed_rank *out,
+			struct err *e) ERR_MUST_CHECK;
 /* Pseudomedian of the paired differences (zeros kept) with its signed-rank interval; of log ratios for the second. Ends
  * and NaN as above. */
-int compare_paired_shift(const double *x, const double *y, size_t n, double alpha, struct shift *out,
-			 struct err *e) ERR_MUST_CHECK;
-int compare_paired_ratio(const double *x, const double *y, size_t n, double alpha, struct shift *out,
-			 struct err *e) ERR_MUST_CHECK;
+int compare_paired_shift(const double *x, const double *y, size_t n, double alpha,
+			 struct shift *out, struct err *e) ERR_MUST_CHECK;
+int compare_paired_ratio(const double *x, const double *y, size_t n, double alpha,
+			 struct shift *out, struct err *e) ERR_MUST_CHECK;
 
 /* Holm's step-down (and Benjamini-Hochberg) adjustment of p[0..n) into out[0..n), order kept, capped at 1. */
 int compare_holm(const double *p, size_t n, double *out, struct err *e) ERR_MUST_CHECK;
-int compare_benjamini_hochberg(const double *p, size_t n, double *out, struct err *e) ERR_MUST_CHECK;
+int compare_benjamini_hochberg(const double *p, size_t n, double *out,
+			       struct err *e) ERR_MUST_CHECK;
 
 /* Welch's t-test of y against x; NaN below 2 values a side and where neither side varies. */
 struct welch {

@@ -51,7 +51,7 @@ uint64_t histogram_high(size_t index);
 struct histogram {
 	uint64_t n;
 	size_t lowest, highest; /* used range of indexes; lowest > highest when empty */
-	uint64_t *count;        /* HISTOGRAM_SIZE entries */
+	uint64_t *count;	/* HISTOGRAM_SIZE entries */
 };
 
 int histogram_init(struct histogram *h, struct err *e) ERR_MUST_CHECK;

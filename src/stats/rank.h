@@ -10,7 +10,8 @@
  * Mid-ranks of v[0..n), doubled so that they are whole numbers (2 for the smallest of distinct values), into
  * out[0..n) in the order of v. *ties gets the sum of t^3 - t over groups of t equal values (NULL: not wanted).
  */
-int rank_doubled(const double *v, size_t n, uint32_t *out, double *ties, struct err *e) ERR_MUST_CHECK;
+int rank_doubled(const double *v, size_t n, uint32_t *out, double *ties,
+		 struct err *e) ERR_MUST_CHECK;
 
 /*
  * In how many ways m of n items, whose ranks are given in ascending order, have each rank sum: *out, malloc'ed and
@@ -18,11 +19,12 @@ int rank_doubled(const double *v, size_t n, uint32_t *out, double *ties, struct 
  * sums beyond low+limit are left out. Counts are sums of positive doubles: whole up to 2^53, exact to about 1e-13
  * above. Needs C(n, m) < 1e308.
  */
-int rank_sum_counts(const uint32_t *rank, size_t n, size_t m, size_t limit, double **out, size_t *width,
-		    struct err *e) ERR_MUST_CHECK;
+int rank_sum_counts(const uint32_t *rank, size_t n, size_t m, size_t limit, double **out,
+		    size_t *width, struct err *e) ERR_MUST_CHECK;
 
 /* The same for sums of any subset (signed ranks): counts for sums 0..*width-1, *width = 1 + sum of all ranks. */
-int rank_subset_counts(const uint32_t *rank, size_t n, double **out, size_t *width, struct err *e) ERR_MUST_CHECK;
+int rank_subset_counts(const uint32_t *rank, size_t n, double **out, size_t *width,
+		       struct err *e) ERR_MUST_CHECK;
 
 /* n over m as a double; exact while below 2^53. */
 double rank_choose(size_t n, size_t m);
@@ -33,5 +35,6 @@ double rank_choose(size_t n, size_t m);
  * approximation (continuity corrected). The second: of the signed-rank W of n pairs, exact to n = RANK_EXACT_PAIRS.
  */
 enum { RANK_EXACT_PRODUCT = 10000, RANK_EXACT_PAIRS = 50 };
-int rank_u_quantile(size_t m, size_t n, double share, size_t *k, double *tail, struct err *e) ERR_MUST_CHECK;
+int rank_u_quantile(size_t m, size_t n, double share, size_t *k, double *tail,
+		    struct err *e) ERR_MUST_CHECK;
 int rank_w_quantile(size_t n, double share, size_t *k, double *tail, struct err *e) ERR_MUST_CHECK;

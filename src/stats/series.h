@@ -20,11 +20,11 @@ enum { SERIES_RAW_MAX = 65536 };
 struct series {
 	uint64_t n, min, max; /* min, max: 0 when empty */
 	double mean, m2;
-	uint64_t sum;      /* exact modulo 2^64; sum_high carries */
+	uint64_t sum; /* exact modulo 2^64; sum_high carries */
 	uint64_t sum_high;
-	uint64_t origin;   /* the first value: moments are kept relative to it */
+	uint64_t origin;    /* the first value: moments are kept relative to it */
 	double mean_offset; /* mean - origin */
-	uint64_t *raw;     /* first n_raw values in order */
+	uint64_t *raw;	    /* first n_raw values in order */
 	size_t n_raw, cap_raw;
 	bool has_histogram; /* then it holds all n values (but the lost ones), also while raw does */
 	struct histogram histogram;

@@ -10,8 +10,8 @@
 /* All functions take data[0..n); NaN is not allowed in it. Those that need order work on a sorted array, marked by
  * name. n = 0 gives NaN. */
 void summary_sort(double *data, size_t n);
-double summary_mean(const double *data, size_t n);          /* compensated: exact to 1 ulp or so */
-double summary_stdev(const double *data, size_t n);         /* two-pass, n-1; NaN below 2 */
+double summary_mean(const double *data, size_t n);	    /* compensated: exact to 1 ulp or so */
+double summary_stdev(const double *data, size_t n);	    /* two-pass, n-1; NaN below 2 */
 double summary_median_sorted(const double *data, size_t n); /* mean of the two middle values */
 /* Median of |x - median|, unscaled. Works on scratch of its own; -1 on no memory. */
 int summary_mad(const double *data, size_t n, double *out, struct err *e) ERR_MUST_CHECK;

@@ -404,7 +404,8 @@ static void student_has_its_closed_forms(void **state)
 static double integrated_p(double t, double df)
 {
 	enum { STEPS = 20000 };
-	long double d = (long double)df, from = atanl((long double)t / sqrtl(d)), h = (M_PI_2l - from) / STEPS;
+	long double d = (long double)df, from = atanl((long double)t / sqrtl(d)),
+		    h = (M_PI_2l - from) / STEPS;
 	long double scale = expl(lgammal((d + 1) / 2) - lgammal(d / 2)) / sqrtl(M_PIl);
 	long double sum = 0;
 
