@@ -16,13 +16,13 @@ typedef int session_maker(void *ctx, struct loop *loop, unsigned index, struct s
 			  struct session **out, struct err *e);
 
 /*
- * One case on one target. phases: names of the outcome's marks (distributions "phase.NAME"); subs: names of
- * sub-sample distributions; value_name: distribution of outcome.value. `sessions` 0 means the plan's concurrency.
+ * One case on one target. phases: names of the distributions made from the outcome's marks, written
+ * "phase.NAME"; subs: names of sub-sample distributions; value_name: distribution of outcome.value. `sessions` 0 means the plan's concurrency.
  * `slow_cap` bounds the automatic iterations of a case that is known to be slow (0: 1,000).
  */
 struct engine_case {
-	const char *name;   /* "repl.exec" */
-	const char *target; /* label */
+	const char *name;      /* "repl.exec" */
+	const char *target;    /* label */
 	unsigned target_index; /* position among the targets: interleaving order, --start */
 	struct param params[PARAMS_MAX];
 	size_t n_params;
@@ -31,10 +31,12 @@ struct engine_case {
 	const char *const *subs;
 	const char *value_name, *value_unit;
 	enum better value_better;
-	bool fresh;       /* every operation opens a session of its own: `open` does nothing */
+	bool fresh; /* every operation opens a session of its own: `open` does nothing */
 	unsigned sessions;
 	uint64_t slow_cap;
-	uint64_t fixed_iterations; /* 0: by plan; else exactly this many a run (unless --iterations is given) */
+	uint32_t patience; /* the plan's time-out counts so many times for this case; 0: once */
+	uint64_t
+		fixed_iterations; /* 0: by plan; else exactly this many a run (unless --iterations is given) */
 	session_maker *make;
 	void *ctx;
 };
@@ -50,16 +52,17 @@ struct engine_probe {
 enum engine_event { ENGINE_ESTIMATE, ENGINE_RUN_BEGIN, ENGINE_RUN_END };
 struct engine_progress {
 	enum engine_event event;
-	uint64_t estimate_ns;          /* of the whole measurement; ENGINE_ESTIMATE */
+	uint64_t estimate_ns;	       /* of the whole measurement; ENGINE_ESTIMATE */
 	const struct engine_case *now; /* RUN_* */
 	uint32_t run, runs;
-	size_t step, steps;            /* runs done and to do, over all cases */
-	const struct run *record;      /* RUN_END */
+	size_t step, steps;	  /* runs done and to do, over all cases */
+	const struct run *record; /* RUN_END */
 };
 
 struct engine {
 	const struct plan *plan;
-	const struct engine_case *cases; /* case-major; the cases of all targets with the same name stand together */
+	const struct engine_case
+		*cases; /* case-major; the cases of all targets with the same name stand together */
 	size_t n_cases;
 	const struct engine_probe *probes;
 	size_t n_probes;
@@ -82,4 +85,5 @@ struct engine {
 int engine_run(const struct engine *g, struct measurement *out, struct err *e) ERR_MUST_CHECK;
 
 /* ERR_NONE, or ERR_TARGET with *e filled when a case had no success at all or failures beyond plan.max_errors. */
-int engine_verdict(const struct measurement *m, const struct plan *plan, struct err *e) ERR_MUST_CHECK;
+int engine_verdict(const struct measurement *m, const struct plan *plan,
+		   struct err *e) ERR_MUST_CHECK;

@@ -18,7 +18,8 @@ struct host {
 	uint64_t memory_bytes, max_khz;
 	uint64_t nofile_limit;
 	struct clock_cost clock;
-	char fingerprint[17]; /* hex of a 64-bit FNV-1a over kernel, arch, cpu_model, cpus, memory, governor, virt */
+	char fingerprint
+		[17]; /* hex of a 64-bit FNV-1a over kernel, arch, cpu_model, cpus, memory, governor, virt */
 	char boot_id[40];
 	bool ci;
 	char ci_name[32]; /* "github", "gitlab", "generic" */
@@ -34,17 +35,18 @@ struct noise_gauge {
 	uint64_t started_ns;
 	uint64_t total_ticks, busy_ticks, steal_ticks, own_ticks;
 	uint64_t psi_some_us;
-	uint64_t throttle_count; /* thermal throttle events of all CPUs; UINT64_MAX: this machine does not say */
+	uint64_t
+		throttle_count; /* thermal throttle events of all CPUs; UINT64_MAX: this machine does not say */
 	uint64_t involuntary;
 	bool has_psi, has_ticks;
 };
 struct noise {
-	const char *verdict;    /* "quiet", "noisy", "unknown" */
+	const char *verdict; /* "quiet", "noisy", "unknown" */
 	char reasons[4][128];
 	unsigned n_reasons;
 	double steal_ratio, other_cpu_ratio, psi_cpu_some_ratio; /* NaN unknown */
 	uint64_t involuntary_switches;
-	int throttled;          /* tristate */
+	int throttled; /* tristate */
 };
 void noise_open(struct noise_gauge *g, const char *root);
 /* Noisy when other processes took more than 10 % of the CPUs, steal more than 2 %, or the CPU was throttled. Judges by
