@@ -134,7 +134,7 @@ static void set_small(struct rfc2217_server *s, enum rfc2217_command command, ui
 		if (now >= range[command].min && now <= range[command].max)
 			*field = (uint8_t)now;
 	}
-	send_u8(s, command, *field);
+	send_u8(s, (uint8_t)command, *field);
 }
 
 static uint8_t *control_field(struct rfc2217_server *s, enum group group)
