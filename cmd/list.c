@@ -3,6 +3,7 @@
 #include <string.h>
 
 /* One line here and one below per subcommand; the order is that of the list. */
+extern const struct cmd cmd_ports;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
@@ -14,6 +15,7 @@ extern const struct cmd cmd_validate;
 const struct cmd *const cmd_list[] = {
 	&cmd_validate,
 	&cmd_serve,
+	&cmd_ports,
 	&cmd_completion,
 	&cmd_help,
 	&cmd_manpage,
