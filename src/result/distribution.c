@@ -3,8 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "stats/summary.h"
-
 static const struct percentile {
 	const char *key;
 	uint32_t ppm;
@@ -25,7 +23,7 @@ static int add_note(json_t *notes, const struct percentile *p, uint64_t n, struc
 			 "%llu samples; fewer than %llu carry no %s but the maximum",
 			 (unsigned long long)n, (unsigned long long)percentile_needs(p->ppm),
 			 p->key);
-	else if (summary_rank_interval(n, p->ppm).hi > n)
+	else if (n < percentile_needs_bound(p->ppm))
 		snprintf(text, sizeof(text), "%llu samples; %s has no upper bound below %llu",
 			 (unsigned long long)n, p->key,
 			 (unsigned long long)percentile_needs_bound(p->ppm));

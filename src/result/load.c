@@ -74,7 +74,7 @@ static int check_bounds(const char *name, const char *text, size_t len, struct e
 
 int load_text(const char *name, const char *text, size_t len, json_t **out, struct err *e)
 {
-	json_error_t why;
+	json_error_t why = { 0 };
 
 	*out = NULL;
 	if (check_bounds(name, text, len, e) < 0)
@@ -82,7 +82,8 @@ int load_text(const char *name, const char *text, size_t len, json_t **out, stru
 	*out = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
 	if (*out)
 		return 0;
-	if (json_error_code(&why) == json_error_out_of_memory)
+	/* Some of jansson's allocations fail without a word. */
+	if (!*why.text || json_error_code(&why) == json_error_out_of_memory)
 		return err_nomem(e);
 	return err_set(e, ERR_USAGE, "json", "%s:%d: %s", name, why.line, why.text);
 }

@@ -7,7 +7,7 @@
 
 #include "result/document.h"
 
-enum { FIXTURE_RUNS = 10, FIXTURE_CASES = 3, FIXTURE_TARGETS = 2 };
+enum { FIXTURE_RUNS = 10, FIXTURE_SMALL_RUNS = 2, FIXTURE_CASES = 3, FIXTURE_TARGETS = 2 };
 
 static inline uint64_t fixture_random(uint64_t *state)
 {
@@ -23,10 +23,11 @@ static inline uint64_t fixture_latency(uint64_t *state, uint64_t typical)
 	return typical + typical * r / 5000 + (r > 985 ? typical * (r - 985) / 3 : 0);
 }
 
-static inline int fixture_run(struct run *r, size_t c, size_t t, uint32_t index, struct err *e)
+static inline int fixture_run(struct run *r, size_t c, size_t t, uint32_t index, bool small,
+			      struct err *e)
 {
 	static const uint64_t typical[FIXTURE_CASES] = { 200000, 58000, 72000000 };
-	static const size_t samples[FIXTURE_CASES] = { 12, 400, 4 };
+	static const size_t samples[FIXTURE_CASES] = { 12, 120, 4 };
 	uint64_t state = 1 + index + 100 * c + 10000 * t;
 
 	r->index = index;
@@ -47,7 +48,7 @@ static inline int fixture_run(struct run *r, size_t c, size_t t, uint32_t index,
 	if (series_init(&r->distribution[0].series, samples[c], e) < 0 ||
 	    series_init(&r->distribution[1].series, samples[c], e) < 0)
 		return -1;
-	for (size_t i = 0; i < samples[c]; i++) {
+	for (size_t i = 0; i < (small ? 3 : samples[c]); i++) {
 		uint64_t ns = fixture_latency(&state, typical[c] * (1 + 3 * t));
 
 		series_record(&r->distribution[0].series, ns);
@@ -78,7 +79,8 @@ static inline int fixture_run(struct run *r, size_t c, size_t t, uint32_t index,
 	return 0;
 }
 
-static inline int fixture_benchmark(struct benchmark *b, size_t c, size_t t, struct err *e)
+static inline int fixture_benchmark(struct benchmark *b, size_t c, size_t t, bool small,
+				    struct err *e)
 {
 	static const char *const names[FIXTURE_CASES] = { "repl.connect", "repl.exec",
 							  "repl.upload" };
@@ -96,19 +98,20 @@ static inline int fixture_benchmark(struct benchmark *b, size_t c, size_t t, str
 	b->run = calloc(FIXTURE_RUNS, sizeof(*b->run));
 	if (!b->run)
 		return err_nomem(e);
-	b->n_runs = FIXTURE_RUNS;
-	for (uint32_t i = 0; i < FIXTURE_RUNS; i++)
-		if (fixture_run(&b->run[i], c, t, i, e) < 0)
+	b->n_runs = small ? FIXTURE_SMALL_RUNS : FIXTURE_RUNS;
+	for (uint32_t i = 0; i < b->n_runs; i++)
+		if (fixture_run(&b->run[i], c, t, i, small, e) < 0)
 			return -1;
 	x = benchmark_add_metric(b, "memory.free", "bytes", BETTER_HIGHER, false);
 	if (!x)
 		return err_nomem(e);
-	for (uint32_t i = 0; i < FIXTURE_RUNS; i++)
+	for (uint32_t i = 0; i < b->n_runs; i++)
 		x->values[i] = 200000 - 16.0 * i;
 	return 0;
 }
 
-static inline int fixture_measurement(struct measurement *m, size_t targets, struct err *e)
+static inline int fixture_measurement_of(struct measurement *m, size_t targets, bool small,
+					 struct err *e)
 {
 	memset(m, 0, sizeof(*m));
 	m->benchmark = calloc(FIXTURE_CASES * targets, sizeof(*m->benchmark));
@@ -119,10 +122,15 @@ static inline int fixture_measurement(struct measurement *m, size_t targets, str
 			/* Counted first, so that what is half made is freed too. */
 			struct benchmark *b = &m->benchmark[m->n++];
 
-			if (fixture_benchmark(b, c, t, e) < 0)
+			if (fixture_benchmark(b, c, t, small, e) < 0)
 				return -1;
 		}
 	return 0;
+}
+
+static inline int fixture_measurement(struct measurement *m, size_t targets, struct err *e)
+{
+	return fixture_measurement_of(m, targets, false, e);
 }
 
 struct fixture_options {
@@ -160,7 +168,8 @@ static inline json_t *fixture_budget(void)
 			 100000, "percent", 10.0);
 }
 
-static inline int fixture_fill(struct document *d, size_t targets, bool samples, struct err *e)
+static inline int fixture_fill(struct document *d, size_t targets, bool samples, bool small,
+			       struct err *e)
 {
 	static const char *const urls[] = { "exec=exec:micropython",
 					    "rfc2217=rfc2217://me:secret@127.0.0.1:2217" };
@@ -179,7 +188,7 @@ static inline int fixture_fill(struct document *d, size_t targets, bool samples,
 		    document_add_target(d, &target, identity, e) < 0)
 			return -1;
 	}
-	if (fixture_measurement(&m, targets, e) < 0 ||
+	if (fixture_measurement_of(&m, targets, small, e) < 0 ||
 	    document_add_measurement(d, &m, samples, e) < 0 ||
 	    document_add_noise(d, &noise, e) < 0 ||
 	    document_add_warning(d, "dtr-no-answer",
@@ -197,7 +206,8 @@ static inline int fixture_fill(struct document *d, size_t targets, bool samples,
 }
 
 /* The whole document. */
-static inline int fixture_document(struct document *d, size_t targets, bool samples, struct err *e)
+static inline int fixture_document_of(struct document *d, size_t targets, bool samples, bool small,
+				      struct err *e)
 {
 	char *const argv[] = { (char[]){ "mpbench" }, (char[]){ "bench-repl" },
 			       (char[]){ "exec=exec:micropython" },
@@ -232,9 +242,14 @@ static inline int fixture_document(struct document *d, size_t targets, bool samp
 
 	if (document_new(d, &head, e) < 0)
 		return -1;
-	if (fixture_fill(d, targets, samples, e) < 0) {
+	if (fixture_fill(d, targets, samples, small, e) < 0) {
 		document_done(d);
 		return -1;
 	}
 	return 0;
+}
+
+static inline int fixture_document(struct document *d, size_t targets, bool samples, struct err *e)
+{
+	return fixture_document_of(d, targets, samples, false, e);
 }

@@ -182,7 +182,7 @@ static void table_shows_what_matters(void **state)
 	static const char *const expected[] = { "repl.exec",	   "P95",
 						"KiB/s",	   "3.00 syscalls/op: read 2.00",
 						"2 timeout",	   "noisy",
-						"against exec",	   "4.00x [",
+						"against exec",	   " worse",
 						"negotiate",	   "50.0 %",
 						"nagle",	   "set TCP_NODELAY",
 						"too few samples", "Failed: no answer" };
