@@ -65,7 +65,7 @@ static const char *path_of(struct run *r, const struct repl_statement *s)
 	}
 	path = buf_text(&r->p->value);
 	path += *path == '/';
-	if (strlen(path) >= REPL_PATH_MAX || memchr(path, 0, strlen(path))) {
+	if (strlen(path) >= REPL_PATH_MAX || strlen(buf_text(&r->p->value)) != r->p->value.len) {
 		fail(r, "OSError: [Errno 36] ENAMETOOLONG");
 		return NULL;
 	}
