@@ -2,16 +2,15 @@
 
 #include <string.h>
 
-/* One line here and one below per subcommand; the order is that of the list. */
-extern const struct cmd cmd_ports;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
+extern const struct cmd cmd_ports;
 extern const struct cmd cmd_serve;
 extern const struct cmd cmd_serve_repl;
 extern const struct cmd cmd_validate;
 
-/* clang-format off */
+/* One line here and one above per subcommand; the order is that of the list. */
 const struct cmd *const cmd_list[] = {
 	&cmd_validate,
 	&cmd_serve,
@@ -22,7 +21,6 @@ const struct cmd *const cmd_list[] = {
 	&cmd_serve_repl,
 	NULL,
 };
-/* clang-format on */
 
 const struct cmd *cmd_find(const char *name)
 {
