@@ -14,6 +14,14 @@ void fd_close(int *fd)
 	errno = saved;
 }
 
+int fd_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
 void mem_free(void *pp)
 {
 	void **p = pp;

@@ -32,6 +32,8 @@
 /* An owned file descriptor: -1 means none. */
 void fd_close(int *fd);
 #define CLEANUP_FD __attribute__((cleanup(fd_close)))
+/* Hands a descriptor over: returns it and leaves -1 behind. */
+int fd_take(int *fd);
 
 /* A malloc'ed block of any type. */
 void mem_free(void *pp);

@@ -33,7 +33,6 @@ static int launch(struct chan *c, struct err *e)
 	struct pty_chan *p = c->impl;
 	struct spawn_params sp = SPAWN_DEFAULT;
 	CLEANUP_FD int master = -1, slave = -1;
-	int fd;
 
 	if (pty_open(&master, &slave, NULL, e) < 0)
 		return -1;
@@ -42,9 +41,7 @@ static int launch(struct chan *c, struct err *e)
 	if (spawn_start(&p->child, &sp, e) < 0)
 		return -1;
 	c->connected = true;
-	fd = master;
-	master = -1;
-	if (chan_watch(c, fd, e) < 0)
+	if (chan_watch(c, fd_take(&master), e) < 0)
 		return -1;
 	return 0;
 }

@@ -133,8 +133,7 @@ int serial_open(const struct serial_layer *layer, const char *path, const struct
 	if (s->low_latency)
 		set_low_latency(layer, fd, log);
 	serial_set_lines(layer, fd, s->dtr, s->rts, log);
-	*out = fd;
-	fd = -1;
+	*out = fd_take(&fd);
 	return 0;
 }
 

@@ -103,8 +103,7 @@ int sock_connect(int *fd, const struct addr *a, struct err *e)
 	if (connect(s, (const struct sockaddr *)&a->sa, a->len) < 0 && errno != EINPROGRESS &&
 	    errno != EINTR)
 		return err_sys(e, ERR_TARGET, "connect to %s", addr_format(a, text));
-	*fd = s;
-	s = -1;
+	*fd = fd_take(&s);
 	return 0;
 }
 
@@ -139,14 +138,13 @@ static int bind_listen(int *fd, const struct addr *a, struct addr *bound, struct
 		if (getsockname(s, (struct sockaddr *)&bound->sa, &bound->len) < 0)
 			return err_sys(e, ERR_INTERNAL, "getsockname");
 	}
-	*fd = s;
-	s = -1;
+	*fd = fd_take(&s);
 	return 0;
 }
 
 int sock_listen(int *fd, const char *host, uint16_t port, struct addr *bound, struct err *e)
 {
-	struct addr a;
+	struct addr a = { 0 };
 	size_t n;
 
 	if (addr_resolve(&a, 1, &n, host ? host : "127.0.0.1", port, SOCK_STREAM, e) < 0) {

@@ -276,9 +276,8 @@ int spawn_start(struct child *c, const struct spawn_params *p, struct err *e)
 	plan.hold = hold_rd;
 	if (fork_child(c, &plan, e) < 0)
 		return -1;
-	c->error_fd = error_rd;
-	c->hold_fd = hold_wr;
-	error_rd = hold_wr = -1;
+	c->error_fd = fd_take(&error_rd);
+	c->hold_fd = fd_take(&hold_wr);
 	fd_close(&error_wr); /* else its end would never be seen */
 	return p->hold ? 0 : exec_result(c, e);
 }
@@ -400,8 +399,7 @@ int pty_open(int *master, int *slave, char *path, struct err *e)
 		return err_sys(e, ERR_MACHINE, "cannot open the pseudo-terminal's other end");
 	if (path && ptsname_r(m, path, 64) != 0)
 		return err_sys(e, ERR_MACHINE, "cannot name the pseudo-terminal");
-	*master = m;
-	*slave = s;
-	m = s = -1;
+	*master = fd_take(&m);
+	*slave = fd_take(&s);
 	return 0;
 }
