@@ -11,13 +11,13 @@
 enum cmd_group { CMD_MEASURE, CMD_TRACE, CMD_SERVE, CMD_JUDGE, CMD_LOOK, CMD_MACHINE, CMD_HIDDEN };
 
 /*
- * name       as typed; the file name is the same
+ * name       as typed; the file name is the same. Two words ("serve tftp") make a child of the first's command
  * operands   synopsis after the options ("TARGET...")
  * summary    one line for the list of subcommands and NAME of the man page
  * about      a short paragraph for --help and DESCRIPTION
  * examples   NULL-terminated pairs {command, what it does}; the commands work
  * table      the options; `defaults` is an object of the struct the table describes
- * run        argv[0] is the subcommand's name; returns the exit status, or -1 with *e filled (then main prints
+ * run        argv[0] is the subcommand's name (its last word); returns the exit status, or -1 with *e filled (then main prints
  *            "mpbench NAME: message" to stderr and exits with e->kind)
  */
 struct cmd {
@@ -37,6 +37,10 @@ extern const struct cmd *const cmd_list[];
 
 /* The entry of that name, hidden ones too; NULL when there is none. */
 const struct cmd *cmd_find(const char *name);
+
+/* Whether c is "PARENT word", and whether there is any such. */
+bool cmd_is_child(const struct cmd *parent, const struct cmd *c);
+bool cmd_has_children(const struct cmd *parent);
 
 /* Both print to stdout (main checks at the end that it took everything). The list of all subcommands in groups; and
  * `mpbench NAME --help`, 80 columns: when it would be longer than a screen, the options that all benches share are

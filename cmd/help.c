@@ -90,6 +90,18 @@ static size_t titled_groups(const struct cmd *c, const struct opt *out[], size_t
 	return n;
 }
 
+static void add_children(const struct cmd *parent, struct buf *out)
+{
+	if (cmd_has_children(parent))
+		buf_addf(out, "\nEach has a --help of its own:\n");
+	for (const struct cmd *const *c = cmd_list; *c; c++) {
+		if (!cmd_is_child(parent, *c))
+			continue;
+		buf_addf(out, "  %-25s", (*c)->name);
+		opt_wrap(out, (*c)->summary, 27, 27, HELP_WIDTH);
+	}
+}
+
 static int help_text(const struct cmd *c, const struct opt *const *brief, struct buf *out)
 {
 	buf_addf(out, "Usage: mpbench %s%s%s%s\n", c->name, c->table ? " [OPTIONS]" : "",
@@ -102,6 +114,7 @@ static int help_text(const struct cmd *c, const struct opt *const *brief, struct
 			buf_addc(out, '\n');
 		opt_help(c->table, c->defaults, brief, HELP_WIDTH, out);
 	}
+	add_children(c, out);
 	if (c->examples && c->examples[0])
 		buf_adds(out, "\nExamples:\n");
 	for (const char *const *x = c->examples; x && x[0] && x[1]; x += 2) {
@@ -130,9 +143,9 @@ int cmd_help_text(const struct cmd *c, bool all, struct buf *out)
 	}
 	if (!brief[0])
 		return 0;
-	return buf_addf(out,
-			"\nmpbench help --all %s describes every option; so does man mpbench-%s.\n",
-			c->name, c->name);
+	return buf_addf(
+		out, "\nmpbench help --all %s describes every option, and so does its man page.\n",
+		c->name);
 }
 
 int cmd_print_help(const struct cmd *c, bool all, struct err *e)
@@ -160,13 +173,28 @@ int cmd_parse(const struct cmd *c, int argc, char **argv, void *options, const c
 	return cmd_print_help(c, false, e) < 0 ? -1 : 1;
 }
 
+/* The command that begins at names[*i], of one word or two; *i is moved to its last one. */
+static const struct cmd *find(const char *const *names, size_t n, size_t *i)
+{
+	char two[64];
+	const struct cmd *c = NULL;
+
+	if (*i + 1 < n &&
+	    snprintf(two, sizeof(two), "%s %s", names[*i], names[*i + 1]) < (int)sizeof(two))
+		c = cmd_find(two);
+	if (!c)
+		return cmd_find(names[*i]);
+	++*i;
+	return c;
+}
+
 extern const struct cmd cmd_help;
 
 static int run(int argc, char **argv, struct err *e)
 {
 	struct help_opts o = { 0 };
 	const char *names[16];
-	size_t n;
+	size_t n, printed = 0;
 	int rc = cmd_parse(&cmd_help, argc, argv, &o, names, 16, &n, e);
 
 	if (rc != 0)
@@ -174,12 +202,12 @@ static int run(int argc, char **argv, struct err *e)
 	if (n == 0)
 		return cmd_print_list(e);
 	for (size_t i = 0; i < n; i++) {
-		const struct cmd *c = cmd_find(names[i]);
+		const struct cmd *c = find(names, n, &i);
 
 		if (!c)
 			return err_set(e, ERR_USAGE, "subcommand",
 				       "no subcommand '%s' (mpbench lists them)", names[i]);
-		if (i)
+		if (printed++)
 			putchar('\n');
 		if (cmd_print_help(c, o.all, e) < 0)
 			return -1;

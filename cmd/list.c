@@ -8,6 +8,7 @@ extern const struct cmd cmd_manpage;
 extern const struct cmd cmd_ports;
 extern const struct cmd cmd_serve;
 extern const struct cmd cmd_serve_repl;
+extern const struct cmd cmd_serve_tftp;
 extern const struct cmd cmd_validate;
 
 /* One line here and one above per subcommand; the order is that of the list. */
@@ -15,6 +16,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_validate,
 	&cmd_serve,
 	&cmd_ports,
+	&cmd_serve_tftp,
 	&cmd_completion,
 	&cmd_help,
 	&cmd_manpage,
@@ -28,4 +30,20 @@ const struct cmd *cmd_find(const char *name)
 		if (strcmp((*c)->name, name) == 0)
 			return *c;
 	return NULL;
+}
+
+bool cmd_is_child(const struct cmd *parent, const struct cmd *c)
+{
+	size_t n = strlen(parent->name);
+
+	return c->group != CMD_HIDDEN && strncmp(c->name, parent->name, n) == 0 &&
+	       c->name[n] == ' ';
+}
+
+bool cmd_has_children(const struct cmd *parent)
+{
+	for (const struct cmd *const *c = cmd_list; *c; c++)
+		if (cmd_is_child(parent, *c))
+			return true;
+	return false;
 }

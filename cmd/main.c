@@ -89,7 +89,7 @@ static int unknown_command(const char *name, struct err *e)
 	size_t n = 0;
 
 	for (size_t i = 0; cmd_list[i] && n < NAMES_MAX; i++)
-		if (cmd_list[i]->group != CMD_HIDDEN)
+		if (cmd_list[i]->group != CMD_HIDDEN && !strchr(cmd_list[i]->name, ' '))
 			names[n++] = cmd_list[i]->name;
 	near = opt_nearest(name, names, n);
 	if (near)
@@ -99,11 +99,28 @@ static int unknown_command(const char *name, struct err *e)
 		       name);
 }
 
+/* The command that argv names by one word or two; *first is the last of them. */
+static const struct cmd *find(int argc, char **argv, int *first)
+{
+	char name[64];
+	const struct cmd *c;
+
+	*first = 2;
+	if (argc > 2 &&
+	    snprintf(name, sizeof(name), "%s %s", argv[1], argv[2]) < (int)sizeof(name)) {
+		c = cmd_find(name);
+		if (c)
+			return c;
+	}
+	*first = 1;
+	return cmd_find(argv[1]);
+}
+
 static int run(int argc, char **argv, const struct cmd **c, struct err *e)
 {
 	const char *name = argc > 1 ? argv[1] : "--help";
 	struct args *a;
-	int status;
+	int status, first;
 
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		return cmd_print_list(e);
@@ -114,15 +131,15 @@ static int run(int argc, char **argv, const struct cmd **c, struct err *e)
 	if (*name == '-')
 		return err_set(e, ERR_USAGE, "option",
 			       "unknown option '%s' (mpbench lists what there is)", name);
-	*c = cmd_find(name);
+	*c = find(argc, argv, &first);
 	if (!*c)
 		return unknown_command(name, e);
-	a = copy_args(argc, argv, 1, e);
+	a = copy_args(argc, argv, first, e);
 	if (!a || stop_install(e) < 0) {
 		free(a);
 		return -1;
 	}
-	status = (*c)->run(argc - 1, a->copy, e);
+	status = (*c)->run(argc - first, a->copy, e);
 	free(a);
 	return status;
 }

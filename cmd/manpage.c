@@ -5,7 +5,7 @@
 
 #include "cmd.h"
 
-enum { PROSE_MAX = 256 << 10 };
+enum { PROSE_MAX = 256 << 10, PAGE_NAME_MAX = 64 };
 
 struct manpage_opts {
 	bool list;
@@ -183,12 +183,49 @@ static void put_examples(struct buf *out, const struct cmd *c, const char *prose
 	buf_adds(out, text ? "\n\n" : "");
 }
 
+/* "serve tftp" has the page mpbench-serve-tftp. */
+static void page_name(char out[PAGE_NAME_MAX], const struct cmd *c)
+{
+	snprintf(out, PAGE_NAME_MAX, "mpbench-%s", c->name);
+	for (char *p = out; *p; p++)
+		if (*p == ' ')
+			*p = '-';
+}
+
+static const struct cmd *page_command(const char *page)
+{
+	char name[PAGE_NAME_MAX];
+
+	for (size_t i = 0; cmd_list[i]; i++) {
+		page_name(name, cmd_list[i]);
+		if (strcmp(name, page) == 0)
+			return cmd_list[i];
+	}
+	return NULL;
+}
+
+static void put_children(struct buf *out, const struct cmd *parent)
+{
+	char page[PAGE_NAME_MAX];
+
+	if (cmd_has_children(parent))
+		buf_adds(out, "# SUBCOMMANDS\n\n");
+	for (size_t i = 0; cmd_list[i]; i++) {
+		if (!cmd_is_child(parent, cmd_list[i]))
+			continue;
+		page_name(page, cmd_list[i]);
+		buf_addf(out, "*%s*\n\t", cmd_list[i]->name);
+		put_sentence(out, cmd_list[i]->summary);
+		buf_addf(out, ". See *%s*(1).\n\n", page);
+	}
+}
+
 static void put_command(struct buf *out, const struct cmd *c, const char *prose)
 {
-	buf_adds(out, "mpbench-");
-	buf_adds(out, c->name);
-	buf_adds(out, "(1) \"\" \"mpbench\"\n\n# NAME\n\n");
-	buf_addf(out, "mpbench-%s - ", c->name);
+	char page[PAGE_NAME_MAX];
+
+	page_name(page, c);
+	buf_addf(out, "%s(1) \"\" \"mpbench\"\n\n# NAME\n\n%s - ", page, page);
 	put_text(out, c->summary);
 	buf_addf(out, "\n\n# SYNOPSIS\n\n*mpbench %s*%s", c->name,
 		 c->table && c->table->type != OPT_END_ ? " [_OPTIONS_]" : "");
@@ -205,6 +242,7 @@ static void put_command(struct buf *out, const struct cmd *c, const char *prose)
 	buf_adds(out, "# OPTIONS\n\n");
 	opt_walk(c->table, c->defaults, put_option, out);
 	buf_adds(out, "*-h*, *--help*\n\tPrint a summary of the options and examples.\n\n");
+	put_children(out, c);
 	put_other_sections(out, prose);
 	put_exit_status(out, prose);
 	put_examples(out, c, prose);
@@ -214,6 +252,7 @@ static void put_command(struct buf *out, const struct cmd *c, const char *prose)
 
 static void put_overview(struct buf *out, const char *prose)
 {
+	char page[PAGE_NAME_MAX];
 	static const char *const groups[] = { "Measure", "Trace", "Serve",
 					      "Judge",	 "Look",  "Machine" };
 
@@ -234,7 +273,8 @@ static void put_overview(struct buf *out, const char *prose)
 			first = false;
 			buf_addf(out, "*%s*\n\t", cmd_list[i]->name);
 			put_sentence(out, cmd_list[i]->summary);
-			buf_addf(out, ". See *mpbench-%s*(1).\n\n", cmd_list[i]->name);
+			page_name(page, cmd_list[i]);
+			buf_addf(out, ". See *%s*(1).\n\n", page);
 		}
 	}
 	put_other_sections(out, prose);
@@ -246,10 +286,14 @@ static void put_overview(struct buf *out, const char *prose)
 
 static void print_names(void)
 {
+	char page[PAGE_NAME_MAX];
+
 	puts("mpbench");
-	for (size_t i = 0; cmd_list[i]; i++)
+	for (size_t i = 0; cmd_list[i]; i++) {
+		page_name(page, cmd_list[i]);
 		if (cmd_list[i]->group != CMD_HIDDEN)
-			printf("mpbench-%s\n", cmd_list[i]->name);
+			puts(page);
+	}
 }
 
 static int read_prose(const char *path, struct buf *out, struct err *e)
@@ -288,8 +332,7 @@ static int run(int argc, char **argv, struct err *e)
 	}
 	if (n == 0)
 		return err_set(e, ERR_USAGE, "operand", "which page? (mpbench manpage --list)");
-	if (strncmp(operands[0], "mpbench-", 8) == 0)
-		c = cmd_find(operands[0] + 8);
+	c = page_command(operands[0]);
 	if (!c && strcmp(operands[0], "mpbench") != 0)
 		return err_set(e, ERR_USAGE, "operand", "no page '%s' (mpbench manpage --list)",
 			       operands[0]);

@@ -1,48 +1,37 @@
-/* mpbench serve - servers of the protocols that mpbench measures. */
-#include <stdio.h>
+/* mpbench serve - servers of the protocols that mpbench measures: `serve tftp` is the command of that name. */
 #include <string.h>
 
 #include "cmd.h"
 
-extern const struct cmd cmd_serve_tftp;
+extern const struct cmd cmd_serve;
 
-/* One line per protocol: `mpbench serve NAME` is the command called "serve NAME". */
-static const struct cmd *const servers[] = {
-	&cmd_serve_tftp,
-	NULL,
-};
+enum { PROTOCOLS_MAX = 16 };
 
-static const char *protocol_of(const struct cmd *c)
+static int unknown(const char *protocol, struct err *e)
 {
-	return c->name + strlen("serve ");
-}
+	const char *names[PROTOCOLS_MAX], *near;
+	size_t n = 0;
 
-static int list_servers(void)
-{
-	printf("Usage: mpbench serve PROTOCOL [OPTIONS] ...\n\n");
-	for (const struct cmd *const *c = servers; *c; c++)
-		printf("  %-8s%s\n", protocol_of(*c), (*c)->summary);
-	printf("\n  mpbench serve PROTOCOL --help   options and examples\n");
-	return 0;
+	for (const struct cmd *const *c = cmd_list; *c && n < PROTOCOLS_MAX; c++)
+		if (cmd_is_child(&cmd_serve, *c))
+			names[n++] = strchr((*c)->name, ' ') + 1;
+	near = opt_nearest(protocol, names, n);
+	if (near)
+		return err_set(e, ERR_USAGE, "protocol", "no server for '%s', did you mean '%s'?",
+			       protocol, near);
+	return err_set(e, ERR_USAGE, "protocol", "no server for '%s' (mpbench serve lists them)",
+		       protocol);
 }
 
 static int run(int argc, char **argv, struct err *e)
 {
-	const char *names[16];
-	size_t n = 0;
+	const char *operands[1];
+	size_t n;
+	int rc = cmd_parse(&cmd_serve, argc > 2 ? 2 : argc, argv, NULL, operands, 1, &n, e);
 
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return list_servers();
-	for (const struct cmd *const *c = servers; *c && n < 16; c++) {
-		if (strcmp(protocol_of(*c), argv[1]) == 0)
-			return (*c)->run(argc - 1, argv + 1, e);
-		names[n++] = protocol_of(*c);
-	}
-	if (opt_nearest(argv[1], names, n))
-		return err_set(e, ERR_USAGE, "protocol", "no server for '%s', did you mean '%s'?",
-			       argv[1], opt_nearest(argv[1], names, n));
-	return err_set(e, ERR_USAGE, "protocol", "no server for '%s' (mpbench serve lists them)",
-		       argv[1]);
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	return n ? unknown(operands[0], e) : cmd_print_help(&cmd_serve, false, e);
 }
 
 static const struct opt opts[] = { OPT_END };
