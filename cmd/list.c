@@ -12,6 +12,7 @@ extern const struct cmd cmd_serve_tftp;
 extern const struct cmd cmd_validate;
 
 /* One line here and one above per subcommand; the order is that of the list. */
+/* clang-format off */
 const struct cmd *const cmd_list[] = {
 	&cmd_validate,
 	&cmd_serve,
@@ -23,6 +24,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_serve_repl,
 	NULL,
 };
+/* clang-format on */
 
 const struct cmd *cmd_find(const char *name)
 {

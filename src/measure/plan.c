@@ -7,6 +7,7 @@
 
 /* clang-format off */
 const struct opt plan_opts[] = {
+	OPT_TITLE("How it is measured"),
 	OPT_U64_ROW('n', "iterations", OPT_HOW, struct plan, iterations, "N", "operations per run (default: what fits)", .min = 1, .max = 1000000000),
 	OPT_DURATION_ROW(0, "duration", OPT_HOW, struct plan, duration_ns, "TIME", "length of a run instead of a count", .min = 1000000, .max = UINT64_C(86400000000000)),
 	OPT_U32_ROW(0, "runs", OPT_HOW, struct plan, runs, "N", "independent runs of each case", .min = 1, .max = 10000),
