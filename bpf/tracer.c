@@ -226,26 +226,6 @@ static int start(struct tracer *t, const struct tracer_params *p, struct fault *
 	return 0;
 }
 
-int tracer_open(struct tracer **out, const struct tracer_params *p, struct fault *f)
-{
-	struct tracer *t = calloc(1, sizeof(*t));
-
-	if (!t)
-		return fault_set(f, TRACE_FAULT_OTHER, ENOMEM, "memory");
-	libbpf_set_print(quiet);
-	t->rows.n = (uint32_t)p->n_targets;
-	t->rows.n_rows = 2 * t->rows.n + p->threads;
-	t->rows.level = p->level;
-	t->limit = p->limit;
-	t->thread_pidfds = has_thread_pidfds();
-	if (load(t, p, f) < 0 || map_all(t, f) < 0 || start(t, p, f) < 0) {
-		tracer_close(t);
-		return -1;
-	}
-	*out = t;
-	return 0;
-}
-
 /* The maps stay mapped until the process ends; only the kernel's side is detached here. */
 void tracer_close(struct tracer *t)
 {
@@ -403,6 +383,43 @@ int tracer_add(struct tracer *t, uint32_t target, pid_t pid, bool armed, uint64_
 		if (!added)
 			break;
 	}
+	return 0;
+}
+
+/* Where targets find themselves, we are none of them. */
+static void exclude_self(const struct tracer *t, const struct tracer_params *p)
+{
+	const struct trace_task as = { .given = 1, .state = TRACE_TASK_NEVER };
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	bool discover = false;
+
+	for (size_t i = 0; i < p->n_targets; i++)
+		discover |= p->target[i].select != TRACE_SELECT_PIDS;
+	if (pidfd < 0)
+		return;
+	if (discover)
+		seed(t, pidfd, &as, getpid(), getpid());
+	close(pidfd);
+}
+
+int tracer_open(struct tracer **out, const struct tracer_params *p, struct fault *f)
+{
+	struct tracer *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return fault_set(f, TRACE_FAULT_OTHER, ENOMEM, "memory");
+	libbpf_set_print(quiet);
+	t->rows.n = (uint32_t)p->n_targets;
+	t->rows.n_rows = 2 * t->rows.n + p->threads;
+	t->rows.level = p->level;
+	t->limit = p->limit;
+	t->thread_pidfds = has_thread_pidfds();
+	if (load(t, p, f) < 0 || map_all(t, f) < 0 || start(t, p, f) < 0) {
+		tracer_close(t);
+		return -1;
+	}
+	exclude_self(t, p);
+	*out = t;
 	return 0;
 }
 

@@ -26,8 +26,8 @@ struct tracer {
 	uint32_t request;
 	uint64_t abilities;
 	bool sudo;
-	struct tracer_own own;
-	size_t n, next; /* records read ahead */
+	struct tracer_own own, own_then; /* now, and when the last snapshot was taken */
+	size_t n, next;			 /* records read ahead */
 	struct trace_record record[BATCH];
 };
 
@@ -333,6 +333,8 @@ int tracer_snapshot(struct tracer *t, bool settle, bool threads, struct call_tab
 	}
 	if (send_command(t, &c, e) < 0)
 		return -1;
+	t->own_then = t->own;
+	t->own_then.polls++; /* waiting for the answer has begun */
 	do {
 		if (next_record(t, clock_now() + ANSWER_NS, &r, e) < 0)
 			return -1;
@@ -357,5 +359,5 @@ pid_t tracer_pid(const struct tracer *t)
 
 struct tracer_own tracer_own(const struct tracer *t)
 {
-	return t->own;
+	return t->own_then;
 }

@@ -53,7 +53,7 @@ bool tracer_sees_uring(const struct tracer *t);
 /* The pid of mpbench-bpf, 0 when it runs under sudo. */
 pid_t tracer_pid(const struct tracer *t);
 
-/* read() and write() calls that talking to mpbench-bpf took so far: what to subtract where mpbench counts itself. */
+/* Calls that talking to mpbench-bpf had taken when the last snapshot was: to be subtracted where mpbench counts itself. */
 struct tracer_own {
 	uint64_t reads, writes, polls;
 };
