@@ -111,7 +111,7 @@ int document_new(struct document *d, const struct document_head *h, struct err *
 	    add_tool(root, e) < 0 || add_run_id(root, e) < 0 || add_times(root, e) < 0 ||
 	    add_command(root, h, e) < 0 || add_labels(root, h->labels, e) < 0)
 		return -1;
-	if (json_put(root, "vcs", vcs_make(h->commit, e), e) < 0 ||
+	if (json_put(root, "vcs", vcs_make(h->commit, h->variable, e), e) < 0 ||
 	    json_put(root, "environment", environment_make(h->host, e), e) < 0 ||
 	    json_put(root, "noise", json_null(), e) < 0 ||
 	    json_put(root, "config", config_make(h->table, h->options, e), e) < 0 ||

@@ -28,6 +28,7 @@ struct document_head {
 	const void *options;
 	const struct opt_strings *labels; /* K=V */
 	const char *commit;       /* of the measured project; NULL: from CI variables, else absent */
+	char *(*variable)(const char *name); /* getenv: where CI says commit and branch; NULL: nowhere */
 	const struct host *host;
 };
 

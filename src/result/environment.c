@@ -1,6 +1,5 @@
 #include "result/environment.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static int add_cpu(json_t *env, const struct host *h, struct err *e)
@@ -99,10 +98,10 @@ json_t *noise_make(const struct noise *n, struct err *e)
 	return TAKE(noise);
 }
 
-static const char *first_variable(const char *const *names)
+static const char *first_variable(char *(*variable)(const char *name), const char *const *names)
 {
-	for (; *names; names++) {
-		const char *value = getenv(*names);
+	for (; variable && *names; names++) {
+		const char *value = variable(*names);
 
 		if (value && *value)
 			return value;
@@ -110,7 +109,7 @@ static const char *first_variable(const char *const *names)
 	return NULL;
 }
 
-json_t *vcs_make(const char *commit, struct err *e)
+json_t *vcs_make(const char *commit, char *(*variable)(const char *name), struct err *e)
 {
 	static const char *const commits[] = { "GITHUB_SHA",	      "CI_COMMIT_SHA",
 					       "GIT_COMMIT",	      "TRAVIS_COMMIT",
@@ -122,8 +121,8 @@ json_t *vcs_make(const char *commit, struct err *e)
 		"BUILDKITE_BRANCH", "BUILD_SOURCEBRANCHNAME", NULL
 	};
 	CLEANUP(json_decref) json_t *vcs = json_object();
-	const char *from_ci = commit && *commit ? commit : first_variable(commits);
-	const char *branch = first_variable(branches);
+	const char *from_ci = commit && *commit ? commit : first_variable(variable, commits);
+	const char *branch = first_variable(variable, branches);
 
 	if (!vcs) {
 		err_nomem(e);

@@ -8,5 +8,6 @@
 json_t *environment_make(const struct host *h, struct err *e);
 json_t *noise_make(const struct noise *n, struct err *e);
 /* {commit, branch} of the project that is measured, from `commit` or else the variables of GitHub, GitLab, Jenkins,
- * Travis, CircleCI, Buildkite and Azure; an empty object where none says. */
-json_t *vcs_make(const char *commit, struct err *e);
+ * Travis, CircleCI, Buildkite and Azure; an empty object where none says.
+ * `variable` is getenv; NULL: no variables. */
+json_t *vcs_make(const char *commit, char *(*variable)(const char *name), struct err *e);
