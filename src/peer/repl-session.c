@@ -706,7 +706,7 @@ static int builtin_url(struct url *out, const struct url *u, struct err *e)
 	if (n <= 0)
 		return err_sys(e, ERR_MACHINE, "the builtin device needs /proc/self/exe");
 	self[n] = '\0';
-	buf_addf(&text, "exec:\"%s\" serve repl", self);
+	buf_addf(&text, "exec:\"%s\" serve-repl", self);
 	for (size_t i = 0; i < u->n_query; i++)
 		buf_addf(&text, " --%s%s%s", u->query[i].key, u->query[i].value[0] ? "=" : "",
 			 u->query[i].value);
