@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+extern const struct cmd cmd_bench_repl;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
@@ -14,6 +15,7 @@ extern const struct cmd cmd_validate;
 /* One line here and one above per subcommand; the order is that of the list. */
 /* clang-format off */
 const struct cmd *const cmd_list[] = {
+	&cmd_bench_repl,
 	&cmd_validate,
 	&cmd_serve,
 	&cmd_ports,

@@ -1,0 +1,42 @@
+/* bench - the one road of every benchmark: servers, engine, noise, document, table, exit status */
+#pragma once
+
+#include "base/url.h"
+#include "cmd.h"
+#include "common.h"
+#include "measure/engine.h"
+
+/* A target as the document shows it: the identity is NULL-terminated key/value pairs, asked for after the runs. */
+struct bench_target {
+	const struct target *target; /* borrowed */
+	const char *label;	     /* shown instead of target->label; NULL: that */
+};
+
+/*
+ * What a subcommand hands over. cases as engine_run wants them. `derive` (may be NULL) adds metrics to the measurement,
+ * `extend` (may be NULL) adds to the document (extensions, findings of its own) before the common findings; `identity`
+ * (may be NULL) fills at most `max` strings (pairs, NULL-terminated) of target i, which must last until the next call.
+ */
+struct bench {
+	const struct cmd *cmd;
+	char **argv;	     /* as run() got it */
+	const void *options; /* of cmd->table */
+	const struct plan *plan;
+	struct common *common;
+	const struct bench_target *targets;
+	size_t n_targets;
+	const struct target *started; /* targets in the order of --start */
+	size_t n_started;
+	const struct engine_case *cases;
+	size_t n_cases;
+	const struct engine_probe *probes;
+	size_t n_probes;
+	void *ctx;
+	int (*derive)(void *ctx, struct measurement *m, struct err *e);
+	int (*extend)(void *ctx, struct document *d, const struct measurement *m, struct err *e);
+	void (*identity)(void *ctx, size_t i, const char **pairs, size_t max);
+};
+
+/* Measures and writes. Returns the exit status: 0, ERR_TARGET when a case failed (the document is written all the same
+ * and the reason printed), 128 + signal when the user ended it; -1 with *e for trouble of our own. */
+int bench_go(const struct bench *b, struct err *e) ERR_MUST_CHECK;
