@@ -258,7 +258,7 @@ static int wait_once(struct loop *l, struct batch *b, uint64_t wait_ns, struct e
 			       .tv_nsec = (long)(wait_ns % NS_PER_SEC) };
 	struct timespec *limit = wait_ns == UINT64_MAX ? NULL : &ts;
 	struct pollfd self = { .fd = l->epoll, .events = POLLIN };
-	int n;
+	int n = 0;
 
 	if (!l->no_pwait2) {
 		n = epoll_pwait2(l->epoll, b->ev, BATCH_MAX, limit, NULL);
