@@ -230,7 +230,8 @@ static int count_rows(void *ctx, const struct opt *row, const void *field)
 
 	assert_non_null(field);
 	assert_non_null(row->name);
-	return ++*n, 0;
+	++*n;
+	return 0;
 }
 
 static void visits_groups(void **state)
