@@ -203,6 +203,26 @@ help:
 	'  compdb      compile_commands.json' \
 	'  clean       remove build/'
 
+# The pages and the completions are printed by the program, from its option tables.
+man: all
+	@mkdir -p $(BUILD)/man && rm -f $(BUILD)/man/*
+	@for page in $$($(BUILD)/mpbench manpage --list); do \
+		$(BUILD)/mpbench manpage "$$page" >"$(BUILD)/man/$$page.1" || exit 1; \
+	done
+
+D := $(DESTDIR)
+install: man install-bpf
+	install -d $(D)$(PREFIX)/bin $(D)$(MANDIR)/man1 $(D)$(BASHCOMPDIR) $(D)$(ZSHCOMPDIR) $(D)$(FISHCOMPDIR)
+	install -m 755 $(BUILD)/mpbench $(D)$(PREFIX)/bin/mpbench
+	install -m 644 $(BUILD)/man/*.1 $(D)$(MANDIR)/man1/
+	$(BUILD)/mpbench completion bash >$(D)$(BASHCOMPDIR)/mpbench
+	$(BUILD)/mpbench completion zsh >$(D)$(ZSHCOMPDIR)/_mpbench
+	$(BUILD)/mpbench completion fish >$(D)$(FISHCOMPDIR)/mpbench.fish
+
+uninstall: uninstall-bpf
+	rm -f $(D)$(PREFIX)/bin/mpbench $(D)$(MANDIR)/man1/mpbench.1 $(D)$(MANDIR)/man1/mpbench-*.1 \
+		$(D)$(BASHCOMPDIR)/mpbench $(D)$(ZSHCOMPDIR)/_mpbench $(D)$(FISHCOMPDIR)/mpbench.fish
+
 clean:
 	rm -rf build $(filter-out build,$(BUILD)) compile_commands.json
 

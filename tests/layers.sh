@@ -51,7 +51,7 @@ banned() {
 	atoll -
 	atof -
 	strtol -
-	strtoul -
+	strtoul bpf/tracer.c
 	strtoll src/base/num.c
 	strtoull src/base/num.c
 	strtod src/base/num.c
@@ -91,14 +91,14 @@ banned() {
 	execvpe src/io/spawn.c
 	posix_spawn src/io/spawn.c
 	posix_spawnp src/io/spawn.c
-	# handlers are installed by sigaction
-	signal -
+	# handlers are installed by sigaction; the device child only sets dispositions
+	signal src/peer/repl-device.c
 	END
 }
 
 # Only cmd/ (and the program in bpf/) prints, exits or reads the environment. Exceptions: the forked child before exec
-# must _exit (io/spawn), the description of the host names CI variables (measure/host), diff and document take the
-# commit from them.
+# must _exit (io/spawn), the description of the host and the commit of the measured project come from
+# CI variables (measure/host, result/environment).
 only_cmd() {
 	cat <<-'END'
 	printf -
@@ -115,8 +115,8 @@ only_cmd() {
 	errx -
 	warn -
 	warnx -
-	getenv src/measure/host.c
-	secure_getenv src/measure/host.c
+	getenv src/measure/host.c,src/result/environment.c
+	secure_getenv src/measure/host.c,src/result/environment.c
 	setenv -
 	putenv -
 	END
@@ -188,8 +188,9 @@ bare() { # FILE
 				if (mark == "/*") inside = 1
 				else if (mark == "//") line = ""
 				else {
-					if (match(line, mark == "\"" ? /^([^"\\]|\\.)*"/ : /^([^\047\\]|\\.)*\047/))
-						line = substr(line, RLENGTH + 1)
+					if (mark == "\"") match(line, /^([^"\\]|\\.)*"/)
+					else match(line, /^([^\047\\]|\\.)*\047/)
+					if (RSTART) line = substr(line, RLENGTH + 1)
 					out = out mark mark
 				}
 			} else { out = out line; line = "" }

@@ -47,7 +47,7 @@ why() { # NAME REASON...
 	return 1
 }
 
-# A script per program that makes it find its libraries and modules.
+# A script per program that makes it find its libraries, modules and (ser2net's gensio) plugins.
 wrap() { # PACKAGE-FILE
 	dpkg-deb --fsys-tarfile "$1" | tar -t | sed -n 's,^\./,,; /^\(usr\/\)\{0,1\}s\{0,1\}bin\/./p' |
 		while read -r file; do
@@ -56,7 +56,8 @@ wrap() { # PACKAGE-FILE
 			#!/bin/sh
 			LD_LIBRARY_PATH=$libraries\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
 			PYTHONPATH=$modules\${PYTHONPATH:+:\$PYTHONPATH}
-			export LD_LIBRARY_PATH PYTHONPATH
+			GENSIO_LIBRARY_PATH=\$(echo $root/usr/libexec/*/gensio/*)
+			export LD_LIBRARY_PATH PYTHONPATH GENSIO_LIBRARY_PATH
 			exec $root/$file "\$@"
 			END
 			chmod +x "$peers/bin/${file##*/}"
