@@ -38,11 +38,13 @@ void measurement_done(struct measurement *m)
 struct extra_metric *benchmark_add_metric(struct benchmark *b, const char *name, const char *unit,
 					  enum better better, bool exact)
 {
-	struct extra_metric *grown = reallocarray(b->extra, b->n_extra + 1, sizeof(*grown));
-	struct extra_metric *x;
+	struct extra_metric *grown, *x;
 	size_t len = strlen(name);
 
-	if (!grown || len >= sizeof(x->name))
+	if (len >= sizeof(x->name))
+		return NULL;
+	grown = reallocarray(b->extra, b->n_extra + 1, sizeof(*grown));
+	if (!grown)
 		return NULL;
 	b->extra = grown;
 	x = &grown[b->n_extra];

@@ -148,6 +148,8 @@ struct metric {
 struct metric_list {
 	struct metric *metric;
 	size_t n;
+	double *value_store; /* back the metrics' values, totals and operations */
+	uint64_t *count_store;
 };
 int metric_list_make(struct metric_list *out, const struct benchmark *b, struct err *e) ERR_MUST_CHECK;
 void metric_list_done(struct metric_list *l);

@@ -17,23 +17,26 @@ struct making {
 static struct metric *add(struct making *m, const char *unit, enum better better, const char *fmt,
 			  ...) __attribute__((format(printf, 4, 5)));
 
+/* As many as there can be: with one allocation none is needed while the list grows. */
+static size_t most_metrics(const struct benchmark *b)
+{
+	enum { PLAIN = 8, PER_DISTRIBUTION = 6, ALL_SYSCALLS = 1 };
+	size_t n = PLAIN + ALL_SYSCALLS + b->n_extra;
+
+	for (size_t i = 0; i < b->n_runs; i++)
+		n += PER_DISTRIBUTION * b->run[i].n_distributions + b->run[i].syscalls.n;
+	return n;
+}
+
 /* A new metric, NaN for every run; NULL with m->e filled. */
 static struct metric *add(struct making *m, const char *unit, enum better better, const char *fmt,
 			  ...)
 {
-	struct metric_list *l = m->list;
-	struct metric *grown = reallocarray(l->metric, l->n + 1, sizeof(*grown));
 	struct metric *x;
 	va_list ap;
 	int len;
 
-	if (!grown) {
-		err_nomem(m->e);
-		return NULL;
-	}
-	l->metric = grown;
-	x = &grown[l->n];
-	memset(x, 0, sizeof(*x));
+	x = &m->list->metric[m->list->n++];
 	va_start(ap, fmt);
 	len = vsnprintf(x->name, sizeof(x->name), fmt, ap);
 	va_end(ap);
@@ -43,24 +46,10 @@ static struct metric *add(struct making *m, const char *unit, enum better better
 	}
 	x->unit = unit;
 	x->better = better;
-	x->values = calloc(m->b->n_runs ? m->b->n_runs : 1, sizeof(*x->values));
-	if (!x->values) {
-		err_nomem(m->e);
-		return NULL;
-	}
+	x->values = m->list->value_store + (m->list->n - 1) * m->b->n_runs;
 	for (size_t i = 0; i < m->b->n_runs; i++)
 		x->values[i] = (double)NAN;
-	l->n++;
 	return x;
-}
-
-static void drop_last(struct metric_list *l)
-{
-	struct metric *x = &l->metric[--l->n];
-
-	free(x->values);
-	free(x->totals);
-	free(x->operations);
 }
 
 /* A metric that no run has a value for says nothing. */
@@ -71,7 +60,7 @@ static void drop_empty(struct making *m)
 	for (size_t i = 0; i < m->b->n_runs; i++)
 		if (!isnan(x->values[i]))
 			return;
-	drop_last(m->list);
+	memset(&m->list->metric[--m->list->n], 0, sizeof(*x));
 }
 
 typedef double run_value(const struct run *r);
@@ -211,11 +200,10 @@ static int add_distributions(struct making *m)
 	return 0;
 }
 
-static int add_counts(struct making *m, struct metric *x)
+static void add_counts(struct making *m, struct metric *x)
 {
-	x->totals = calloc(m->b->n_runs ? m->b->n_runs : 1, sizeof(*x->totals));
-	x->operations = calloc(m->b->n_runs ? m->b->n_runs : 1, sizeof(*x->operations));
-	return x->totals && x->operations ? 0 : err_nomem(m->e);
+	x->totals = m->list->count_store + 2 * (m->list->n - 1) * m->b->n_runs;
+	x->operations = x->totals + m->b->n_runs;
 }
 
 /* name NULL: all calls together. */
@@ -234,8 +222,9 @@ static int add_syscall(struct making *m, const char *name)
 	struct metric *x =
 		add(m, "count_per_op", BETTER_LOWER, "syscalls.%s", name ? name : "total");
 
-	if (!x || add_counts(m, x) < 0)
+	if (!x)
 		return -1;
+	add_counts(m, x);
 	x->exact = true;
 	for (size_t i = 0; i < m->b->n_runs; i++) {
 		const struct run *r = &m->b->run[i];
@@ -296,8 +285,7 @@ static int add_extras(struct making *m)
 		memcpy(x->values, from->values, m->b->n_runs * sizeof(*x->values));
 		if (!from->totals || !from->operations)
 			continue;
-		if (add_counts(m, x) < 0)
-			return -1;
+		add_counts(m, x);
 		memcpy(x->totals, from->totals, m->b->n_runs * sizeof(*x->totals));
 		memcpy(x->operations, from->operations, m->b->n_runs * sizeof(*x->operations));
 	}
@@ -308,8 +296,14 @@ int metric_list_make(struct metric_list *out, const struct benchmark *b, struct 
 {
 	CLEANUP(metric_list_done) struct metric_list list = { 0 };
 	struct making m = { .list = &list, .b = b, .e = e };
+	size_t most = most_metrics(b), runs = b->n_runs ? b->n_runs : 1;
 
 	memset(out, 0, sizeof(*out));
+	list.metric = calloc(most, sizeof(*list.metric));
+	list.value_store = calloc(most * runs, sizeof(*list.value_store));
+	list.count_store = calloc(most * runs * 2, sizeof(*list.count_store));
+	if (!list.metric || !list.value_store || !list.count_store)
+		return err_nomem(e);
 	if (add_distributions(&m) < 0 ||
 	    add_plain(&m, "throughput", "bytes_per_second", BETTER_HIGHER, throughput) < 0 ||
 	    add_plain(&m, "rate", "ops_per_second", BETTER_HIGHER, rate) < 0 ||
@@ -328,9 +322,9 @@ int metric_list_make(struct metric_list *out, const struct benchmark *b, struct 
 
 void metric_list_done(struct metric_list *l)
 {
-	while (l->n)
-		drop_last(l);
 	free(l->metric);
+	free(l->value_store);
+	free(l->count_store);
 	memset(l, 0, sizeof(*l));
 }
 
