@@ -172,9 +172,11 @@ static void renewal_fired(struct timer *t, uint64_t now)
 static void slot_renew(struct slot *slot)
 {
 	struct worker *w = slot->w;
-	bool needed = w->stage == STAGE_PREPARE || w->issued < w->limit;
+	/* after the last operation of the warm-up the window still wants it */
+	bool needed = w->stage != STAGE_MEASURE || w->issued < w->limit;
 
-	if (slot->open_failures >= OPEN_TRIES || w->give_up || !needed || w->stage == STAGE_CLOSE) {
+	if (slot->open_failures >= OPEN_TRIES || !needed || w->stage == STAGE_CLOSE ||
+	    (w->give_up && w->stage == STAGE_MEASURE)) {
 		slot->state = SLOT_DEAD;
 		w->n_dead++;
 		return;

@@ -13,6 +13,8 @@
 enum { READ_SIZE = 16384, PACE_BYTES = 256, DETAIL_MAX = ERR_MSG_MAX, SELF_MAX = 4096 };
 /* What clients of plain raw mode wait after each piece, for want of flow control (mpremote's transport_serial.py). */
 #define PACE_NS (10 * NS_PER_MS)
+/* A board that is still booting (opening the port may have reset it) swallows what it is sent: ask again. */
+#define SYNC_AGAIN_NS NS_PER_SEC
 
 const char *const repl_mode_names[] = { "auto", "raw", "paste", NULL };
 const char *const repl_style_names[] = { "native", "pyserial", "mpremote", NULL };
@@ -59,6 +61,7 @@ struct repl_session {
 	bool respawning, pacing, read_back;
 
 	struct timer timer; /* gap or pace */
+	struct timer again; /* STEP_SYNC without an answer */
 	struct outcome out;
 	char detail[DETAIL_MAX];
 };
@@ -454,6 +457,17 @@ static void enter_begin(struct repl_session *rs, bool sync)
 	send_now(rs);
 }
 
+static void sync_again(struct timer *t, uint64_t now)
+{
+	struct repl_session *rs = CONTAINER_OF(t, struct repl_session, again);
+
+	if (rs->idle || rs->repl_over || rs->program.step[rs->at] != STEP_SYNC)
+		return;
+	enter_begin(rs, true);
+	timer_set(rs->s.loop, t, now + SYNC_AGAIN_NS, sync_again);
+	advance(rs);
+}
+
 static void reset_begin(struct repl_session *rs)
 {
 	if (rawrepl_soft_reset(&rs->r) < 0)
@@ -526,6 +540,9 @@ static void step_begin(struct repl_session *rs, unsigned step)
 	case STEP_SYNC:
 	case STEP_ENTER:
 		enter_begin(rs, step == STEP_SYNC);
+		if (step == STEP_SYNC)
+			timer_set(rs->s.loop, &rs->again, loop_now(rs->s.loop) + SYNC_AGAIN_NS,
+				  sync_again);
 		break;
 	case STEP_EXIT:
 		rawrepl_exit(&rs->r);
@@ -598,6 +615,7 @@ static void deliver(struct repl_session *rs)
 
 	rs->idle = true;
 	rs->list = NULL;
+	timer_cancel(rs->s.loop, &rs->again);
 	if (!o.sent_ns)
 		o.sent_ns = loop_now(rs->s.loop);
 	if (!o.done_ns)
@@ -672,6 +690,7 @@ static void session_cancel(struct session *s)
 
 	rs->idle = true;
 	timer_cancel(s->loop, &rs->timer);
+	timer_cancel(s->loop, &rs->again);
 	if (rs->chan)
 		chan_kill(rs->chan);
 }
@@ -681,6 +700,7 @@ static void session_free(struct session *s)
 	struct repl_session *rs = CONTAINER_OF(s, struct repl_session, s);
 
 	timer_cancel(s->loop, &rs->timer);
+	timer_cancel(s->loop, &rs->again);
 	chan_free(rs->chan);
 	chan_free(rs->closed_chan);
 	repl_output_done(&rs->output);

@@ -322,6 +322,25 @@ static void failures_are_counted_beside_latency(void **state)
 	assert_int_equal(engine_verdict(&m, &p, &e), 0);
 }
 
+/* A failing warm-up must not cost the run its session: the window opens with a fresh one. */
+static void a_broken_warmup_is_renewed(void **state)
+{
+	struct world w = { .service_ns = NS_PER_MS, .fail_every = 5, .break_on_failure = true };
+	struct plan p = PLAN_DEFAULT;
+	struct engine_case c = case_of(&w);
+	CLEANUP(measurement_done) struct measurement m = { 0 };
+
+	(void)state;
+	p.iterations = 4;
+	p.warmup = 5;
+	p.runs = 1;
+	go(&p, &c, 1, &m);
+	assert_int_equal(run0(&m)->ok, 4);
+	assert_int_equal(run0(&m)->failed, 0);
+	assert_int_equal(w.made, 2);
+	assert_int_equal(w.made, w.freed);
+}
+
 static void silence_ends_a_run_by_timeouts(void **state)
 {
 	struct world w = { .service_ns = NS_PER_MS, .silent_from = 11 };
@@ -533,6 +552,7 @@ int main(void)
 		cmocka_unit_test(open_loop_is_timed_from_plan),
 		cmocka_unit_test(a_target_too_slow_for_the_rate_ends),
 		cmocka_unit_test(failures_are_counted_beside_latency),
+		cmocka_unit_test(a_broken_warmup_is_renewed),
 		cmocka_unit_test(silence_ends_a_run_by_timeouts),
 		cmocka_unit_test(a_refused_target_is_tried_three_times),
 		cmocka_unit_test(immediate_answers_do_not_recurse),
