@@ -2,7 +2,7 @@
 #
 #   BUILD=DIR  CC=gcc|clang  CFLAGS=  LDFLAGS=  OPTIM='-O2 -g'  WERROR=1  V=1 (show commands)
 #   CONFIG=asan|tsan    a sanitizer build with clang in a directory of its own
-#   BPF=0|1             leave out or build mpbench-bpf (default: 1 where bpf/rules.mk is present)
+#   BPF=0|1             leave out or build mpbench-bpf (default: 1 where clang, bpftool and libbpf are there)
 #   PREFIX DESTDIR MANDIR BASHCOMPDIR ZSHCOMPDIR FISHCOMPDIR LIBEXECDIR   for install
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
@@ -161,7 +161,8 @@ $(FUZZ_BIN): $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(LIB)
 # --- mpbench-bpf -------------------------------------------------------------------------------------------------
 # bpf/rules.mk builds $(BUILD)/mpbench-bpf with the flags above. It may add prerequisites to all, install-bpf and
 # uninstall-bpf, and its own sources to LINT_SRC.
-BPF ?= $(if $(wildcard bpf/rules.mk),1,0)
+BPF ?= $(if $(wildcard bpf/rules.mk),$(shell PATH=$$PATH:/usr/sbin; { command -v clang && command -v bpftool && \
+	test -e /usr/include/bpf/bpf.h; } >/dev/null 2>&1 && echo 1 || echo 0),0)
 .PHONY: install-bpf uninstall-bpf
 install-bpf uninstall-bpf:
 ifeq ($(BPF),1)
@@ -202,26 +203,6 @@ help:
 	'  install uninstall   below DESTDIR and PREFIX' \
 	'  compdb      compile_commands.json' \
 	'  clean       remove build/'
-
-# The pages and the completions are printed by the program, from its option tables.
-man: all
-	@mkdir -p $(BUILD)/man && rm -f $(BUILD)/man/*
-	@for page in $$($(BUILD)/mpbench manpage --list); do \
-		$(BUILD)/mpbench manpage "$$page" >"$(BUILD)/man/$$page.1" || exit 1; \
-	done
-
-D := $(DESTDIR)
-install: man install-bpf
-	install -d $(D)$(PREFIX)/bin $(D)$(MANDIR)/man1 $(D)$(BASHCOMPDIR) $(D)$(ZSHCOMPDIR) $(D)$(FISHCOMPDIR)
-	install -m 755 $(BUILD)/mpbench $(D)$(PREFIX)/bin/mpbench
-	install -m 644 $(BUILD)/man/*.1 $(D)$(MANDIR)/man1/
-	$(BUILD)/mpbench completion bash >$(D)$(BASHCOMPDIR)/mpbench
-	$(BUILD)/mpbench completion zsh >$(D)$(ZSHCOMPDIR)/_mpbench
-	$(BUILD)/mpbench completion fish >$(D)$(FISHCOMPDIR)/mpbench.fish
-
-uninstall: uninstall-bpf
-	rm -f $(D)$(PREFIX)/bin/mpbench $(D)$(MANDIR)/man1/mpbench.1 $(D)$(MANDIR)/man1/mpbench-*.1 \
-		$(D)$(BASHCOMPDIR)/mpbench $(D)$(ZSHCOMPDIR)/_mpbench $(D)$(FISHCOMPDIR)/mpbench.fish
 
 clean:
 	rm -rf build $(filter-out build,$(BUILD)) compile_commands.json

@@ -27,7 +27,11 @@ table() {
 	python3-jsonschema module jsonschema check
 	strace command strace check
 	iproute2 command ip check
+	libbpf-dev header bpf/bpf.h check
+	libelf-dev header libelf.h check
+	bpftool command bpftool check
 	mandoc command mandoc check
+	scdoc command scdoc check
 	socat command socat check
 	END
 	[ ! -f bpf/deps ] || cat bpf/deps
