@@ -291,11 +291,17 @@ static int seed(const struct tracer *t, int pidfd, const struct trace_task *as, 
 		pid_t tid)
 {
 	int map = bpf_map__fd(t->skel->maps.tasks);
-	struct trace_task rec = *as, old;
+	struct trace_task rec = *as, old = { 0 };
 	struct trace_gauges *g = &t->skel->bss->gauges;
 	bool never = as->state == TRACE_TASK_NEVER;
 
-	if (bpf_map_lookup_elem(map, &pidfd, &old) == 0 && (old.given || old.listed)) {
+	if (bpf_map_lookup_elem(map, &pidfd, &old) == 0 && never && old.listed && !old.given) {
+		/* it counted by itself until now; what it did lies before any window */
+		if (!old.shared)
+			__atomic_store_n(&t->rows.slots[old.slot].state, TRACE_SLOT_ENDED,
+					 __ATOMIC_RELEASE);
+		__atomic_fetch_add(&g->ended[old.target], 1, __ATOMIC_RELAXED);
+	} else if (old.given || old.listed) {
 		bool same = never ? old.state == TRACE_TASK_NEVER : old.target == as->target;
 
 		return same || old.state == TRACE_TASK_GONE ? 0 : -1;

@@ -144,7 +144,7 @@ int cmd_help_text(const struct cmd *c, bool all, struct buf *out)
 	if (!brief[0])
 		return 0;
 	return buf_addf(
-		out, "\nmpbench help --all %s describes every option, and so does its man page.\n",
+		out, "\nmpbench help --all %s and the man page describe every option.\n",
 		c->name);
 }
 

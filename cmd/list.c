@@ -7,6 +7,7 @@ extern const struct cmd cmd_completion;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
 extern const struct cmd cmd_ports;
+extern const struct cmd cmd_trace_syscalls;
 extern const struct cmd cmd_serve;
 extern const struct cmd cmd_serve_repl;
 extern const struct cmd cmd_serve_tftp;
@@ -17,6 +18,7 @@ extern const struct cmd cmd_validate;
 const struct cmd *const cmd_list[] = {
 	&cmd_bench_repl,
 	&cmd_validate,
+	&cmd_trace_syscalls,
 	&cmd_serve,
 	&cmd_ports,
 	&cmd_serve_tftp,
