@@ -151,17 +151,18 @@ static bool add_process(pid_t pid, struct usage *u)
 
 bool usage_read(const pid_t *pids, size_t n, struct usage *out)
 {
-	pid_t *tree = calloc(TREE_MAX, sizeof(*tree));
-	bool known = tree && n > 0;
+	CLEANUP_FREE pid_t *tree = calloc(TREE_MAX, sizeof(*tree));
+	bool known = true;
 	size_t all;
 
 	memset(out, 0, sizeof(*out));
-	all = known ? descend(pids, n, tree) : 0;
+	if (!tree || n == 0)
+		return false;
+	all = descend(pids, n, tree);
 	for (size_t i = 0; i < all; i++)
 		/* a descendant may come and go; what it took is its parent's then */
 		if (!add_process(tree[i], out) && i < n)
 			known = false;
-	free(tree);
 	out->known = known;
 	return known;
 }

@@ -148,21 +148,20 @@ static int fill(struct tracer *t, uint64_t deadline_ns, struct err *e)
 	return 0;
 }
 
-static int next_record(struct tracer *t, uint64_t deadline_ns, const struct trace_record **out,
-		       struct err *e)
+/* NULL with *e filled. */
+static const struct trace_record *next_record(struct tracer *t, uint64_t deadline_ns, struct err *e)
 {
 	const struct trace_record *r;
 
 	if (t->next == t->n && fill(t, deadline_ns, e) < 0)
-		return -1;
+		return NULL;
 	r = &t->record[t->next++];
-	if (r->magic != TRACE_MAGIC || r->protocol != TRACE_PROTOCOL || r->request != t->request)
-		return err_set(
-			e, ERR_MACHINE, "tracer",
-			"mpbench-bpf is of another version (protocol %u, not %d): install both together",
-			r->protocol, TRACE_PROTOCOL);
-	*out = r;
-	return 0;
+	if (r->magic == TRACE_MAGIC && r->protocol == TRACE_PROTOCOL && r->request == t->request)
+		return r;
+	err_set(e, ERR_MACHINE, "tracer",
+		"mpbench-bpf is of another version (protocol %u, not %d): install both together",
+		r->protocol, TRACE_PROTOCOL);
+	return NULL;
 }
 
 static int send_command(struct tracer *t, struct trace_command *c, struct err *e)
@@ -179,9 +178,9 @@ static int send_command(struct tracer *t, struct trace_command *c, struct err *e
 /* READY or why not. */
 static int await_ready(struct tracer *t, const char *program, struct err *e)
 {
-	const struct trace_record *r;
+	const struct trace_record *r = next_record(t, clock_now() + ANSWER_NS, e);
 
-	if (next_record(t, clock_now() + ANSWER_NS, &r, e) < 0)
+	if (!r)
 		return -1;
 	if (r->type == TRACE_FAULT)
 		return explain(r, program, e);
@@ -283,7 +282,7 @@ int tracer_open(struct tracer **out, const struct tracer_params *p, struct err *
 			e, ERR_MACHINE, "privilege",
 			"%s may be run by its group only: sudo usermod -aG mpbench %s, then log in again",
 			program, "$USER");
-	if (open_as(&t, p, program, e) < 0)
+	if (open_as(&t, p, program, e) < 0 || !t)
 		return -1;
 	if (watches_machine(p) &&
 	    (tracer_add(t, TRACE_NEVER, getpid(), false, e) < 0 ||
@@ -315,7 +314,10 @@ int tracer_add(struct tracer *t, uint32_t target, pid_t pid, bool armed, struct 
 	};
 	const struct trace_record *r;
 
-	if (send_command(t, &c, e) < 0 || next_record(t, clock_now() + ANSWER_NS, &r, e) < 0)
+	if (send_command(t, &c, e) < 0)
+		return -1;
+	r = next_record(t, clock_now() + ANSWER_NS, e);
+	if (!r)
 		return -1;
 	return r->type == TRACE_FAULT ? explain(r, NULL, e) : 0;
 }
@@ -336,7 +338,8 @@ int tracer_snapshot(struct tracer *t, bool settle, bool threads, struct call_tab
 	t->own_then = t->own;
 	t->own_then.polls++; /* waiting for the answer has begun */
 	do {
-		if (next_record(t, clock_now() + ANSWER_NS, &r, e) < 0)
+		r = next_record(t, clock_now() + ANSWER_NS, e);
+		if (!r)
 			return -1;
 		if (r->type == TRACE_FAULT)
 			return explain(r, NULL, e);
