@@ -114,7 +114,8 @@ static int window_close(struct onerun_team *t, struct err *e)
 
 	getrusage(RUSAGE_SELF, &after);
 	usage_add(&t->run->client, &t->before, &after);
-	for (size_t i = 0; t->o->probed && i < g->n_probes; i++)
+	/* the last one to open is the first to close: nothing of the others lies in its window */
+	for (size_t i = g->n_probes; t->o->probed && i-- > 0;)
 		if (g->probes[i].window_close &&
 		    g->probes[i].window_close(g->probes[i].ctx, t->o->c, t->run, e) < 0)
 			rc = -1;
