@@ -133,6 +133,7 @@ static int run(int argc, char **argv, struct err *e)
 			   .options = &o,
 			   .plan = &o.plan,
 			   .common = &common,
+			   .syscalls = &o.syscalls,
 			   .targets = shown,
 			   .ctx = &p,
 			   .extend = extend,

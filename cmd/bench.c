@@ -1,4 +1,5 @@
 #include "bench.h"
+#include "bench-watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,14 +18,13 @@ enum { IDENTITY_MAX = 32 };
 static int measure(const struct bench *b, struct measurement *m, struct noise *noise, struct err *e)
 {
 	CLEANUP(servers_stop) struct servers servers = { 0 };
+	CLEANUP(bench_watch_done) struct bench_watch watch = { 0 };
 	struct progress progress;
 	struct noise_gauge gauge;
 	struct engine g = {
 		.plan = b->plan,
 		.cases = b->cases,
 		.n_cases = b->n_cases,
-		.probes = b->probes,
-		.n_probes = b->n_probes,
 		.log = &b->common->log,
 	};
 	int client, server, rc;
@@ -32,8 +32,10 @@ static int measure(const struct bench *b, struct measurement *m, struct noise *n
 	if (plan_pin(b->plan, &client, &server, e) < 0 ||
 	    servers_start(&servers, &b->plan->starts, b->started, b->n_started, SERVER_WAIT, server,
 			  b->common->opts->verbose > 0, e) < 0 ||
-	    common_wait_start(b->common, e) < 0)
+	    bench_watch_open(&watch, b, &servers, e) < 0 || common_wait_start(b->common, e) < 0)
 		return -1;
+	g.probes = watch.probes;
+	g.n_probes = watch.n_probes;
 	progress_begin(&progress, b->common->opts->quiet);
 	g.progress = progress_event;
 	g.progress_ctx = &progress;
@@ -41,7 +43,7 @@ static int measure(const struct bench *b, struct measurement *m, struct noise *n
 	rc = engine_run(&g, m, e);
 	progress_end(&progress);
 	noise_close(&gauge, "", noise);
-	return rc;
+	return rc < 0 ? rc : probe_syscalls_metrics(watch.syscalls, m, &b->common->log, e);
 }
 
 static int add_targets(const struct bench *b, struct document *d, struct err *e)

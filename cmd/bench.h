@@ -31,6 +31,7 @@ struct bench {
 	size_t n_cases;
 	const struct engine_probe *probes;
 	size_t n_probes;
+	const struct syscalls_opts *syscalls; /* NULL: the command has no such option */
 	void *ctx;
 	int (*derive)(void *ctx, struct measurement *m, struct err *e);
 	int (*extend)(void *ctx, struct document *d, const struct measurement *m, struct err *e);

@@ -19,12 +19,8 @@ struct probe_syscalls {
 	struct tracer *tracer;
 	struct call_table before;
 	struct tracer_own own_before;
-	/* processes that are watched, and as which of the tracer's targets: several of ours may share one server */
-	pid_t known[SERVERS];
-	uint32_t n_known;
 	uint32_t target; /* of the window that is open */
-	bool open;
-	struct engine_probe engine;
+	bool open, seen;
 };
 
 static int parse_whose(const char *word, struct syscalls_choice *out, struct err *e)
@@ -91,6 +87,8 @@ static int start(struct probe_syscalls *p, struct err *e)
 		params.target[i] = "pids";
 	if (p->choice.whose != SYSCALLS_SERVER)
 		params.n_targets = 1;
+	/* what mpbench spawns is not mpbench */
+	params.no_children = p->choice.whose == SYSCALLS_SELF;
 	if (tracer_open(&p->tracer, &params, e) < 0)
 		return -1;
 	if (p->choice.whose == SYSCALLS_PID)
@@ -137,28 +135,22 @@ void probe_syscalls_close(struct probe_syscalls *p)
 	free(p);
 }
 
-/* Processes of one server are one target, told apart from other servers by their first process. */
-static uint32_t target_of(struct probe_syscalls *p, pid_t first)
-{
-	for (uint32_t i = 0; i < p->n_known && i < SERVERS; i++)
-		if (p->known[i] == first)
-			return i;
-	/* servers that are started anew for every run: the targets go round */
-	p->known[p->n_known % SERVERS] = first;
-	p->n_known++;
-	return (p->n_known - 1) % SERVERS;
-}
-
 /* Who is to be counted now; *n = 0 when nobody on this machine. */
 static int resolve(struct probe_syscalls *p, const struct engine_case *c, pid_t *pids, size_t *n,
 		   struct err *e)
 {
+	uint32_t group = 0;
+	int rc;
+
 	*n = 0;
 	if (p->choice.whose == SYSCALLS_PORT)
 		return listener_find("", &p->choice.port, pids, n, e);
 	if (p->choice.whose == SYSCALLS_SERVER && p->servers)
-		return p->servers(p->ctx, c, pids, n, e);
-	return 0;
+		rc = p->servers(p->ctx, c, pids, n, &group, e);
+	else
+		rc = 0;
+	p->target = group % SERVERS;
+	return rc;
 }
 
 static int watch(struct probe_syscalls *p, const struct engine_case *c, bool *anyone, struct err *e)
@@ -174,8 +166,6 @@ static int watch(struct probe_syscalls *p, const struct engine_case *c, bool *an
 	if (resolve(p, c, pids, &n, e) < 0)
 		return -1;
 	*anyone = n > 0;
-	if (n > 0 && p->choice.whose == SYSCALLS_SERVER)
-		p->target = target_of(p, pids[0]);
 	for (size_t i = 0; i < n; i++)
 		if (tracer_add(p->tracer, p->target, pids[i], false, e) < 0)
 			return -1;
@@ -192,16 +182,12 @@ static int window_open(void *ctx, const struct engine_case *c, struct run *run, 
 	if (watch(p, c, &anyone, e) < 0)
 		return err_wrap(e, "--syscalls");
 	if (!anyone) {
-		if (!p->choice.automatic)
-			return err_set(
-				e, ERR_USAGE, "no-process",
-				"--syscalls: no process of this machine is known behind %s; name one with pid:N or "
-				"port:N/udp",
-				c->target);
 		log_say(p->log, LOG_WARNING, "syscalls",
-			"no process of this machine is known behind %s", c->target);
+			"%s on %s: system calls are not counted, no process of this machine is known behind it",
+			c->name, c->target);
 		return 0;
 	}
+	p->seen = true;
 	call_table_done(&p->before);
 	if (tracer_snapshot(p->tracer, true, false, &p->before, e) < 0)
 		return -1;
@@ -254,6 +240,11 @@ struct engine_probe probe_syscalls_engine(struct probe_syscalls *p)
 	return (struct engine_probe){ .ctx = p,
 				      .window_open = window_open,
 				      .window_close = window_close };
+}
+
+pid_t probe_syscalls_child(const struct probe_syscalls *p)
+{
+	return p ? tracer_pid(p->tracer) : 0;
 }
 
 static uint64_t calls_of(const struct syscall_window *w, const char *name)
@@ -323,8 +314,16 @@ static int add_metrics(struct benchmark *b, const struct log *log, struct err *e
 	return 0;
 }
 
-int probe_syscalls_metrics(struct measurement *m, const struct log *log, struct err *e)
+int probe_syscalls_metrics(const struct probe_syscalls *p, struct measurement *m,
+			   const struct log *log, struct err *e)
 {
+	if (!p)
+		return 0;
+	if (!p->seen && !p->choice.automatic && !m->interrupted)
+		return err_set(
+			e, ERR_MACHINE, "no-process",
+			"--syscalls: no process of this machine is known behind any target; name one with pid:N or "
+			"port:69/udp");
 	for (size_t i = 0; i < m->n; i++)
 		if (add_metrics(&m->benchmark[i], log, e) < 0)
 			return -1;

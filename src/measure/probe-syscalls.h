@@ -36,13 +36,17 @@ int probe_syscalls_open(struct probe_syscalls **out, const struct syscalls_choic
 void probe_syscalls_close(struct probe_syscalls *p);
 CLEANUP_PTR(struct probe_syscalls, probe_syscalls_close)
 
+/* The tracer's process, 0 without one: a child of ours that is no server. */
+pid_t probe_syscalls_child(const struct probe_syscalls *p);
+
 /* Fills run.syscalls; warm-up and set-up lie outside the window. */
 struct engine_probe probe_syscalls_engine(struct probe_syscalls *p);
 
 /*
  * After engine_run: adds to each benchmark the metrics syscalls.total and syscalls.NAME, count per operation (succeeded
  * and failed), one value a run, exact with their totals and operations. A run whose counts are not exact, or that has
- * none, has no value; when that leaves none at all, a warning says why.
+ * none, has no value; a warning says why. Without
+ * `automatic`, ERR_MACHINE when no window had a process at all.
  */
-int probe_syscalls_metrics(struct measurement *m, const struct log *log,
-			   struct err *e) ERR_MUST_CHECK;
+int probe_syscalls_metrics(const struct probe_syscalls *p, struct measurement *m,
+			   const struct log *log, struct err *e) ERR_MUST_CHECK;

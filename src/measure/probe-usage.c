@@ -74,13 +74,12 @@ static bool contains(const pid_t *list, size_t n, pid_t pid)
 	return false;
 }
 
-/* The processes and all that descend from them; out holds TREE_MAX. */
-static size_t descend(const pid_t *pids, size_t n, pid_t *out)
+size_t process_tree(const pid_t *pids, size_t n, pid_t *out, size_t max)
 {
-	struct family *f = calloc(1, sizeof(*f));
+	CLEANUP_FREE struct family *f = calloc(1, sizeof(*f));
 	size_t have = 0, before;
 
-	for (size_t i = 0; i < n && have < TREE_MAX; i++)
+	for (size_t i = 0; i < n && have < max; i++)
 		if (!contains(out, have, pids[i]))
 			out[have++] = pids[i];
 	if (!f)
@@ -88,11 +87,10 @@ static size_t descend(const pid_t *pids, size_t n, pid_t *out)
 	read_family(f);
 	do {
 		before = have;
-		for (size_t i = 0; i < f->n && have < TREE_MAX; i++)
+		for (size_t i = 0; i < f->n && have < max; i++)
 			if (contains(out, have, f->parent[i]) && !contains(out, have, f->pid[i]))
 				out[have++] = f->pid[i];
 	} while (have > before);
-	free(f);
 	return have;
 }
 
@@ -158,7 +156,7 @@ bool usage_read(const pid_t *pids, size_t n, struct usage *out)
 	memset(out, 0, sizeof(*out));
 	if (!tree || n == 0)
 		return false;
-	all = descend(pids, n, tree);
+	all = process_tree(pids, n, tree, TREE_MAX);
 	for (size_t i = 0; i < all; i++)
 		/* a descendant may come and go; what it took is its parent's then */
 		if (!add_process(tree[i], out) && i < n)
@@ -203,10 +201,11 @@ void probe_usage_free(struct probe_usage *p)
 static int window_open(void *ctx, const struct engine_case *c, struct run *run, struct err *e)
 {
 	struct probe_usage *p = ctx;
+	uint32_t group = 0;
 
 	(void)run;
 	p->n = 0;
-	if (p->servers(p->ctx, c, p->pids, &p->n, e) < 0)
+	if (p->servers(p->ctx, c, p->pids, &p->n, &group, e) < 0)
 		return -1;
 	usage_reset_peak(p->pids, p->n);
 	p->open = usage_read(p->pids, p->n, &p->before);

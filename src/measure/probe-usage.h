@@ -10,11 +10,11 @@
 enum { PROBE_PIDS_MAX = 64 };
 
 /*
- * The processes behind a case's target, asked at the opening of each window: *n of them, 0 where there are none on this
- * machine (that is no error).
+ * The processes behind a case's target, asked at the opening of each window: *n of them, 0 where none is known on this
+ * machine (that is no error). *group tells servers apart: a process must always come with the same one.
  */
 typedef int probe_servers(void *ctx, const struct engine_case *c, pid_t pids[PROBE_PIDS_MAX],
-			  size_t *n, struct err *e);
+			  size_t *n, uint32_t *group, struct err *e);
 
 /*
  * CPU time, context switches and the peak of resident memory of those processes and all their descendants, into
@@ -26,6 +26,9 @@ int probe_usage_new(struct probe_usage **out, probe_servers *servers, void *ctx,
 void probe_usage_free(struct probe_usage *p);
 CLEANUP_PTR(struct probe_usage, probe_usage_free)
 struct engine_probe probe_usage_engine(struct probe_usage *p);
+
+/* Processes with all their descendants, each once; returns how many (at most max; the given ones come first). */
+size_t process_tree(const pid_t *pids, size_t n, pid_t *out, size_t max);
 
 /*
  * The sums so far of some processes and their descendants: CPU time since their start (to the nanosecond, of threads and

@@ -25,7 +25,6 @@ struct tracer {
 	int to, from;
 	uint32_t request;
 	uint64_t abilities;
-	bool sudo;
 	struct tracer_own own, own_then; /* now, and when the last snapshot was taken */
 	size_t n, next;			 /* records read ahead */
 	struct trace_record record[BATCH];
@@ -216,14 +215,13 @@ static int start(struct tracer *t, char **argv, struct err *e)
 }
 
 /* One attempt; *out is set on success only. */
-static int attempt(struct tracer **out, char **argv, const char *program, bool sudo, struct err *e)
+static int attempt(struct tracer **out, char **argv, const char *program, struct err *e)
 {
 	CLEANUP(tracer_close) struct tracer *t = calloc(1, sizeof(*t));
 
 	if (!t)
 		return err_nomem(e);
 	t->to = t->from = -1;
-	t->sudo = sudo;
 	if (start(t, argv, e) < 0 || await_ready(t, program, e) < 0)
 		return -1;
 	*out = TAKE(t);
@@ -252,10 +250,10 @@ static int open_as(struct tracer **out, const struct tracer_params *p, const cha
 	argv[n++] = follow;
 	for (size_t i = 0; i < p->n_targets; i++)
 		memcpy(&argv[n++], &p->target[i], sizeof(p->target[i]));
-	rc = attempt(out, argv + 3, program, false, e);
+	rc = attempt(out, argv + 3, program, e);
 	if (rc == 0 || strcmp(e->code, "privilege") != 0 || geteuid() == 0)
 		return rc;
-	return attempt(out, argv, program, true, &second) == 0 ? 0 : -1;
+	return attempt(out, argv, program, &second) == 0 ? 0 : -1;
 }
 
 /* mpbench itself is no target, unless it is added later on. */
@@ -284,9 +282,7 @@ int tracer_open(struct tracer **out, const struct tracer_params *p, struct err *
 			program, "$USER");
 	if (open_as(&t, p, program, e) < 0 || !t)
 		return -1;
-	if (watches_machine(p) &&
-	    (tracer_add(t, TRACE_NEVER, getpid(), false, e) < 0 ||
-	     (!t->sudo && tracer_add(t, TRACE_NEVER, t->child.pid, false, e) < 0)))
+	if (watches_machine(p) && tracer_add(t, TRACE_NEVER, getpid(), false, e) < 0)
 		return -1;
 	*out = TAKE(t);
 	return 0;
@@ -357,7 +353,7 @@ bool tracer_sees_uring(const struct tracer *t)
 
 pid_t tracer_pid(const struct tracer *t)
 {
-	return t->sudo ? 0 : t->child.pid;
+	return t->child.pid;
 }
 
 struct tracer_own tracer_own(const struct tracer *t)

@@ -50,7 +50,7 @@ int tracer_snapshot(struct tracer *t, bool settle, bool threads, struct call_tab
 
 /* io_uring operations are seen. */
 bool tracer_sees_uring(const struct tracer *t);
-/* The pid of mpbench-bpf, 0 when it runs under sudo. */
+/* Our child: mpbench-bpf, or the sudo that runs it. */
 pid_t tracer_pid(const struct tracer *t);
 
 /* Calls that talking to mpbench-bpf had taken when the last snapshot was: to be subtracted where mpbench counts itself. */
