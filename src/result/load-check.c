@@ -202,6 +202,7 @@ static int one_check(struct where *w, const json_t *v)
 		{ "unit", STRING | NONE, false, NULL, NULL },
 		{ "benchmark", STRING | NONE, false, NULL, NULL },
 		{ "target", STRING | NONE, false, NULL, NULL },
+		{ "params", STRING | NONE, false, NULL, NULL },
 		{ "metric", STRING | NONE, false, NULL, NULL },
 		{ "message", STRING | NONE, false, NULL, NULL },
 		{ 0 },
