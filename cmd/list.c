@@ -11,12 +11,16 @@ extern const struct cmd cmd_trace_syscalls;
 extern const struct cmd cmd_serve;
 extern const struct cmd cmd_serve_repl;
 extern const struct cmd cmd_serve_tftp;
+extern const struct cmd cmd_check;
+extern const struct cmd cmd_diff;
 extern const struct cmd cmd_validate;
 
 /* One line here and one above per subcommand; the order is that of the list. */
 /* clang-format off */
 const struct cmd *const cmd_list[] = {
 	&cmd_bench_repl,
+	&cmd_diff,
+	&cmd_check,
 	&cmd_validate,
 	&cmd_trace_syscalls,
 	&cmd_serve,

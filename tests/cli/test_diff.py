@@ -1,0 +1,223 @@
+"""mpbench diff: verdicts, exit statuses, refusals, and what it does with files that are no results."""
+import json
+import os
+import re
+
+import pytest
+
+import results
+
+
+@pytest.fixture
+def files(tmp_path):
+    """files(name=document, ...): their paths."""
+    def make(**docs):
+        paths = [results.write(tmp_path / f"{name}.json", doc) for name, doc in docs.items()]
+        return paths if len(paths) > 1 else paths[0]
+    return make
+
+
+@pytest.fixture
+def base(files):
+    return files(base=results.latency(50000, seed=1))
+
+
+def test_a_regression_exits_with_1_and_is_found_by_grep(mpbench, files, base):
+    r = mpbench("diff", base, files(new=results.latency(56000, seed=2)))
+    assert r.returncode == 1 and r.stderr == ""
+    row, = [line for line in r.stdout.splitlines() if line.startswith("REGRESSION")]
+    assert re.search(r"\+1[12](\.\d)?%.*repl\.exec latency\.median", row)
+    assert max(map(len, r.stdout.splitlines())) <= 80
+    assert "\033" not in r.stdout
+    assert "1 regression (threshold 5 %, alpha 0.05, Holm over 1, 10 runs a side, same machine)" in \
+        " ".join(r.stdout.split())
+
+
+@pytest.mark.parametrize("level, verdict", [(50000, "unchanged"), (44000, "improvement"), (51500, "unchanged")])
+def test_what_is_no_regression_exits_with_0(mpbench, files, base, level, verdict):
+    r = mpbench("diff", base, files(new=results.latency(level, seed=2)), "--json")
+    assert r.returncode == 0
+    assert json.loads(r.stdout)["rows"][0]["verdict"] == verdict
+
+
+def test_a_file_against_itself_is_unchanged(mpbench, base):
+    r = mpbench("diff", base, base)
+    assert r.returncode == 0 and "unchanged" in r.stdout
+
+
+def test_colours_only_when_wanted(mpbench, files, base):
+    new = files(new=results.latency(56000, seed=2))
+    coloured = mpbench("diff", "--color=always", base, new).stdout
+    assert "\033[" in coloured
+    assert re.sub(r"\033\[[0-9;]*m", "", coloured) == mpbench("diff", base, new).stdout
+
+
+def test_several_files_a_side_are_pooled(mpbench, files):
+    docs = {f"{side}{i}": results.latency(50000, seed=10 * i + len(side), runs=4) for side in ("base", "new")
+            for i in range(3)}
+    b0, b1, b2, n0, n1, n2 = files(**docs)
+    r = mpbench("diff", b0, b1, b2, "--", n0, n1, n2, "--json")
+    assert json.loads(r.stdout)["rows"][0]["n_base"] == 12
+    r = mpbench("diff", b0, b1, b2, n0)
+    assert r.returncode == 2 and "which files are the base" in r.stderr
+    r = mpbench("diff", b0, b0, "--", n0)
+    assert r.returncode == 2 and "count twice" in r.stderr
+
+
+def test_options_may_follow_the_separator(mpbench, files, base):
+    r = mpbench("diff", base, "--", files(new=results.latency(56000, seed=2)), "-q", "--threshold", "20%")
+    assert r.returncode == 0 and r.stdout == ""
+
+
+@pytest.mark.parametrize("words", [[], ["base"], ["--"], ["base", "--"], ["--", "base"]])
+def test_a_missing_side_is_usage(mpbench, base, words):
+    r = mpbench("diff", *[base if w == "base" else w for w in words])
+    assert r.returncode == 2 and "diff" in r.stderr
+
+
+def test_unlike_what_is_refused_and_may_be_allowed(mpbench, files, base):
+    other = results.latency(50000, seed=2)
+    other["config"]["what"]["chunk_bytes"] = 256
+    path = files(other=other)
+    r = mpbench("diff", base, path)
+    assert r.returncode == 2 and "chunk_bytes is 64" in r.stderr and "--allow chunk_bytes" in r.stderr
+    assert mpbench("diff", base, path, "--allow", "chunk_bytes").returncode == 0
+    assert mpbench("diff", base, path, "--allow", "*").returncode == 0
+
+
+def test_unlike_how_and_machine_are_noted(mpbench, files, base):
+    other = results.latency(50000, seed=2)
+    other["config"]["how"]["runs"] = 20
+    other["config"]["out"]["output"] = "x.json"
+    other["environment"]["fingerprint"] = "fedcba9876543210"
+    r = mpbench("diff", base, files(other=other))
+    text = " ".join(r.stdout.split())
+    assert r.returncode == 0
+    assert "runs was 10 in" in text and "different machines" in text and "DIFFERENT machines" in text
+    assert "x.json" not in text
+
+
+def test_fail_on(mpbench, files, base):
+    noisy = results.latency(50000, seed=2, cv=0.2)
+    noisy["noise"] = {"verdict": "noisy", "reasons": ["steal 9 %"]}
+    path = files(noisy=noisy)
+    assert mpbench("diff", base, path).returncode == 0
+    assert mpbench("diff", base, path, "--fail-on", "regression,inconclusive").returncode == 1
+    assert mpbench("diff", base, path, "--fail-on", "noisy").returncode == 1
+    assert mpbench("diff", base, path, "--fail-on", "missing").returncode == 0
+    assert mpbench("diff", base, path, "--fail-on", "luck").returncode == 2
+    r = mpbench("diff", base, path)
+    assert re.search(r"10 runs can show \d+ %, \d+ would show 5 %", r.stdout)
+
+
+def test_gates_and_thresholds(mpbench, files):
+    def doc(seed, p99):
+        d = results.latency(50000, seed=seed)
+        d["benchmarks"][0]["metrics"]["latency.p99"] = results.metric(p99 * (1 + i / 1000) for i in range(10))
+        return d
+    base, new = files(base=doc(1, 90000), new=doc(2, 99000))
+    assert mpbench("diff", base, new).returncode == 0
+    assert "regression" in mpbench("diff", base, new).stdout.split("Also measured")[1]
+    assert mpbench("diff", base, new, "--gate", "latency.p99").returncode == 1
+    assert mpbench("diff", base, new, "--gate", "repl.exec:latency.*", "--threshold", "latency.p99=20%").returncode == 0
+    r = mpbench("diff", base, new, "--gate", "latency.p98")
+    assert r.returncode == 2 and "latency.p98" in r.stderr
+
+
+def test_counts_are_exact_or_said_not_to_be(mpbench, files):
+    def doc(counts):
+        m = results.metric(counts, "count_per_op", "lower", "exact")
+        return results.document(results.case("repl.exec", {"syscalls.read": m}))
+    base, more, mixed = files(base=doc([2] * 5), more=doc([2.02] * 5), mixed=doc([2, 2, 2, 3, 2]))
+    r = mpbench("diff", base, more)
+    assert r.returncode == 1 and re.search(r"REGRESSION +\+1.00% +exact", r.stdout)
+    r = mpbench("diff", base, mixed, "-v")
+    assert r.returncode == 0 and "counts differ from run to run" in r.stdout
+
+
+def test_p_is_never_0(mpbench, files):
+    base, new = files(base=results.latency(50000, seed=1, runs=20), new=results.latency(90000, seed=2, runs=20))
+    assert "<0.001" in mpbench("diff", base, new, "-v").stdout
+
+
+@pytest.mark.parametrize("text, why", [
+    ("", "json"), ("{", "json"), ("[]", "must be an object"), ("{}", "no mpbench result"),
+    ('{"schema": "mpbench.result", "schema_version": "2.0"}', "file is schema 2.x, this mpbench reads 1.x"),
+    ('{"a": 1, "a": 2}', "duplicate"), ('{"a": NaN}', "invalid token"), ("[" * 100000, "nested deeper"),
+    ('{"a": "\xff"}'.encode("latin-1"), "unable to decode byte"), ('{"a": 99999999999999999999}', "too big"),
+])
+def test_what_is_no_result_is_one_clear_error(mpbench, tmp_path, base, text, why):
+    path = tmp_path / "bad.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    for words in (["diff", base, path], ["diff", path, base], ["check", path, "--that", "errors == 0"]):
+        r = mpbench(*words)
+        assert r.returncode == 2 and r.stdout == ""
+        assert len(r.stderr.splitlines()) == 1 and "bad.json" in r.stderr
+        if why != "json":
+            assert why in r.stderr
+
+
+def test_integers_beyond_2_to_the_53_are_refused(mpbench, tmp_path, base):
+    doc = results.latency(50000)
+    doc["benchmarks"][0]["runs"][0]["ok"] = 2**53
+    r = mpbench("diff", base, results.write(tmp_path / "big.json", doc))
+    assert r.returncode == 2 and "$.benchmarks[0].runs[0].ok" in r.stderr
+
+
+@pytest.mark.native
+def test_an_enormous_file_is_refused_in_bounded_memory(mpbench, tmp_path, base):
+    path = tmp_path / "huge.json"
+    with open(path, "w") as f:
+        f.write('{"schema": "mpbench.result", "x": "')
+        f.truncate(1 << 31)
+    r = mpbench("diff", base, path, preexec_fn=lambda: __import__("resource").setrlimit(
+        __import__("resource").RLIMIT_AS, (1 << 29, 1 << 29)))
+    assert r.returncode == 2 and "larger than 64 MiB" in r.stderr
+
+
+def test_hostile_names_do_not_reach_the_terminal(mpbench, files):
+    doc = results.document(results.case("repl.exec", {"latency\x1b[31m": results.metric([5] * 10)}, params={"k": "\x07"}))
+    other = results.document(results.case("repl.exec", {"latency\x1b[31m": results.metric([50] * 10)}, params={"k": "\x07"}))
+    base, new = files(base=doc, new=other)
+    r = mpbench("diff", base, new, "-v")
+    assert "\x1b" not in r.stdout and "\x07" not in r.stdout and "\\x1b[31m" in r.stdout
+
+
+def test_output_goes_to_a_file(mpbench, files, base, tmp_path):
+    out = tmp_path / "diff.txt"
+    r = mpbench("diff", base, files(new=results.latency(56000, seed=2)), "-o", out)
+    assert r.returncode == 1 and r.stdout == "" and "REGRESSION" in out.read_text()
+    r = mpbench("diff", base, base, "-o", tmp_path / "no" / "such")
+    assert r.returncode == 5
+
+
+# --- check ---------------------------------------------------------------------------------------------------------
+
+def test_check_shows_value_and_limit(mpbench, base):
+    r = mpbench("check", base, "--that", "repl.exec latency.median < 1ms")
+    assert r.returncode == 0 and re.search(r"pass +\d+\.\d us  repl.exec latency.median < 1ms", r.stdout)
+    r = mpbench("check", base, "--that", "latency.median < 1us", "--that", "errors == 0")
+    assert r.returncode == 1 and r.stdout.startswith("FAIL")
+
+
+def test_check_an_unknown_metric_is_no_pass(mpbench, base):
+    r = mpbench("check", base, "--that", "latency.medain < 1s", "--that", "errors == 0")
+    assert r.returncode == 2 and "did you mean latency.median" in r.stdout
+
+
+def test_check_limits_of_a_file(mpbench, base, tmp_path):
+    limits = tmp_path / "limits.txt"
+    limits.write_text("# what we promise\nrepl.* latency.median < 1ms\nerrors == 0\n")
+    r = mpbench("check", base, "--limits", limits, "--json")
+    assert r.returncode == 0
+    assert [c["status"] for c in json.loads(r.stdout)["checks"]] == ["pass", "pass"]
+    limits.write_text("repl.* latency.median\n")
+    r = mpbench("check", base, "--limits", limits)
+    assert r.returncode == 2 and "limits.txt:1" in r.stderr
+    assert mpbench("check", base).returncode == 2
+
+
+def test_check_standard_input(mpbench, base):
+    with open(base) as f:
+        assert mpbench("check", "-", "--that", "errors == 0", stdin=f).returncode == 0
+    assert os.path.exists(base)
