@@ -48,6 +48,7 @@ struct chan {
 	struct buf out;		 /* not yet with the kernel, from out_off on */
 	size_t out_off;
 	bool connected, ready, paused, failed, out_held;
+	bool in_held; /* the kind has no room for input now */
 	bool *gone; /* set to true when freed inside a callback */
 	struct err error;
 	void (*closed)(void *ctx, struct chan *c);
@@ -61,8 +62,10 @@ extern const struct chan_ops chan_pty_ops, chan_tcp_ops, chan_rfc2217_ops, chan_
 bool chan_emit(struct chan *c, enum chan_event ev);
 /* CONNECTED and READY. */
 void chan_announce(struct chan *c);
-/* Gives up: nothing is watched any more, chan_error() is *e, the owner is told. */
+/* Gives up: nothing is watched any more, chan_error() is *e, the owner is told. Nothing on one that has failed. */
 void chan_fail(struct chan *c, const struct err *e);
+/* The same for what a call from the loop ran into: the owner is told also where that call broke the channel. */
+void chan_fail_late(struct chan *c, const struct err *e);
 /* The same without telling (the caller returns the failure itself). Returns -1. */
 int chan_break(struct chan *c, const struct err *e);
 /* Watches fd (owned by the channel from now on) as the state of the channel demands. */

@@ -1,15 +1,19 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/opt.h"
 #include "io/chan-impl.h"
 #include "io/spawn.h"
 
 struct pty_chan {
+	struct chan *c;
 	char **argv;
 	struct child child;
+	struct watch end; /* of a process that is being closed */
 };
 
 static int pty_make(struct chan *c, struct err *e)
@@ -23,6 +27,7 @@ static int pty_make(struct chan *c, struct err *e)
 	if (!p)
 		return err_nomem(e);
 	c->impl = p;
+	p->c = c;
 	/* mpremote reads a /dev/pts path with a blocking read, and no handler's close sleeps */
 	c->style.read_poll_ns = 0;
 	return opt_split_command(c->p.url->path, &p->argv, e);
@@ -60,6 +65,7 @@ static void pty_free(struct chan *c)
 {
 	struct pty_chan *p = c->impl;
 
+	loop_remove(&p->end);
 	spawn_stop(&p->child, 0);
 	free(p->argv);
 	free(p);
@@ -79,14 +85,41 @@ static void pty_ended(struct chan *c, struct err *e)
 		err_set(e, ERR_TARGET, "closed", "%s closed its terminal", p->argv[0]);
 }
 
-/* SIGHUP as a terminal that goes away sends it, then the rest; the process needs no grace that would be measured. */
-static void pty_close(struct chan *c)
+static void finish_close(struct chan *c)
 {
 	struct pty_chan *p = c->impl;
 
-	chan_drop(c);
+	loop_remove(&p->end);
 	spawn_stop(&p->child, 0);
 	chan_closed(c);
+}
+
+static void hung_up(struct watch *w, uint32_t events)
+{
+	(void)events;
+	finish_close(CONTAINER_OF(w, struct pty_chan, end)->c);
+}
+
+static void grace_over(struct timer *t, uint64_t now_ns)
+{
+	(void)now_ns;
+	finish_close(CONTAINER_OF(t, struct chan, wait));
+}
+
+/* As a terminal that goes away: most devices end on SIGHUP, the others when their grace is over. */
+static void pty_close(struct chan *c)
+{
+	struct pty_chan *p = c->impl;
+	struct err e;
+
+	chan_drop(c);
+	spawn_signal(&p->child, SIGHUP);
+	if (loop_add(c->loop, &p->end, p->child.pidfd, EPOLLIN, hung_up, &e) < 0) {
+		finish_close(c);
+		return;
+	}
+	timer_set(c->loop, &c->wait, loop_now(c->loop) + CHAN_HANGUP_GRACE_MS * NS_PER_MS,
+		  grace_over);
 }
 
 const struct chan_ops chan_pty_ops = {

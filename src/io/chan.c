@@ -79,8 +79,12 @@ int chan_break(struct chan *c, const struct err *e)
 
 void chan_fail(struct chan *c, const struct err *e)
 {
-	if (c->failed)
-		return;
+	if (!c->failed)
+		chan_fail_late(c, e);
+}
+
+void chan_fail_late(struct chan *c, const struct err *e)
+{
 	chan_break(c, e);
 	chan_emit(c, CHAN_FAILED);
 }
@@ -101,12 +105,13 @@ static bool polls(const struct chan *c)
 	return c->ready && c->style.read_poll_ns;
 }
 
-/* Input is watched unless the owner paused it or the style looks by timer. */
+/* Input is watched unless the owner paused it, there is no room for it or the style looks by timer. */
 static uint32_t wanted(const struct chan *c)
 {
 	uint32_t events = 0;
 
-	if (c->connected && !(c->ready && c->paused) && !polls(c) && (c->ready || c->ops->input))
+	if (c->connected && !(c->ready && c->paused) && !c->in_held && !polls(c) &&
+	    (c->ready || c->ops->input))
 		events |= EPOLLIN;
 	if (!c->connected || (chan_pending(c) && !c->out_held))
 		events |= EPOLLOUT;
@@ -243,8 +248,7 @@ static void ready(struct watch *w, uint32_t events)
 	}
 	if ((events & EPOLLOUT) && chan_pending(c)) {
 		if (flush(c, &e) < 0) {
-			c->failed = false;
-			chan_fail(c, &e);
+			chan_fail_late(c, &e);
 			return;
 		}
 		if (!chan_pending(c) && c->ready && !chan_emit(c, CHAN_DRAINED))

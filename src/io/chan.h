@@ -75,7 +75,8 @@ void chan_pause(struct chan *c, bool pause);
 const struct err *chan_error(const struct chan *c);
 /* The option table of the negotiation so far; n = 0 but for rfc2217. */
 const struct chan_option *chan_options(const struct chan *c, size_t *n);
-/* Server's signature, banner text or driver facts for targets[].identity: key/value pairs, NULL at the end. */
+/* What is known of the peer, for targets[].identity; NULL where it is not known. rfc2217: "signature"; serial: "baud" (as
+ * the driver set it), "driver", "latency_timer_ms". */
 const char *chan_identity(const struct chan *c, const char *key);
 /* The child of an exec: channel, NULL else. */
 pid_t chan_pid(const struct chan *c);
@@ -85,7 +86,10 @@ int chan_respawn(struct chan *c, struct err *e) ERR_MUST_CHECK;
 /* Interrupts a device that runs wild: exec: SIGKILL to the group; others: nothing. */
 void chan_kill(struct chan *c);
 
-/* Begins an orderly close in the manner of the style; `closed` is called once when it is over (at once for native). */
+enum { CHAN_HANGUP_GRACE_MS = 100 };
+/* Begins an orderly close in the manner of the style; `closed` is called once when it is over. For exec: the terminal is
+ * closed, the process group gets SIGHUP and `closed` comes from the loop as soon as the process has ended; what is left
+ * after CHAN_HANGUP_GRACE_MS gets SIGKILL. Other kinds in the native style, and failed channels: from inside the call. */
 void chan_close(struct chan *c, void (*closed)(void *ctx, struct chan *c));
 /* Releases at once: closes descriptors, kills and reaps the child. NULL is legal. */
 void chan_free(struct chan *c);

@@ -1,136 +1,25 @@
-/* test-chan - pty, TCP and RFC 2217 channels against small peers */
+/* test-chan - pty and TCP channels against small peers */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/ioctl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <cmocka.h>
 
-#include "base/clock.h"
-#include "io/chan.h"
-#include "io/serial-port.h"
+#include "chan-bench.h"
+#include "io/chan-impl.h"
+#include "io/chan-tcp.h"
 #include "io/sock.h"
-#include "io/spawn.h"
 #include "io/thread.h"
-#include "proto/rfc2217.h"
 
-enum { BIG = 1 << 20, PATIENCE_S = 30 };
-
-struct bench {
-	struct loop *loop;
-	struct chan *chan;
-	struct url url;
-	struct log log;
-	char logged[4096];
-	char *in;
-	size_t n_in, want;
-	int connected, ready, failed, closed, drained;
-};
-
-static void said(void *ctx, enum log_level level, const char *code, const char *text)
+/* Every byte value but those a terminal acts on. */
+static void fill_plain(char *data, size_t n)
 {
-	struct bench *b = ctx;
-	size_t len = strlen(b->logged);
-
-	snprintf(b->logged + len, sizeof(b->logged) - len, "%d %s %s\n", (int)level, code, text);
-}
-
-static void handle(void *ctx, struct chan *c, enum chan_event ev)
-{
-	struct bench *b = ctx;
-	ssize_t n = 0;
-
-	switch (ev) {
-	case CHAN_CONNECTED:
-		b->connected++;
-		break;
-	case CHAN_READY:
-		b->ready++;
-		loop_stop(b->loop);
-		break;
-	case CHAN_READABLE:
-		while (b->n_in < 2 * BIG &&
-		       (n = chan_read(c, b->in + b->n_in, 2 * BIG - b->n_in)) > 0)
-			b->n_in += (size_t)n;
-		if (n < 0)
-			b->closed++;
-		if (n < 0 || b->n_in >= b->want)
-			loop_stop(b->loop);
-		break;
-	case CHAN_DRAINED:
-		b->drained++;
-		break;
-	case CHAN_FAILED:
-		b->failed++;
-		loop_stop(b->loop);
-		break;
-	}
-}
-
-static void run(struct bench *b)
-{
-	enum loop_end why;
-	struct err e;
-
-	assert_int_equal(loop_run(b->loop, clock_now() + PATIENCE_S * NS_PER_SEC, &why, &e), 0);
-	assert_int_equal(why, LOOP_STOPPED);
-}
-
-static void begin(struct bench *b, const char *url, struct chan_params p)
-{
-	struct err e = { 0 };
-
-	memset(b, 0, sizeof(*b));
-	b->in = malloc(2 * BIG);
-	assert_non_null(b->in);
-	b->log = (struct log){ .say = said, .ctx = b };
-	assert_int_equal(url_parse(&b->url, url, &e), 0);
-	assert_int_equal(loop_new(&b->loop, &e), 0);
-	p.url = &b->url;
-	p.log = &b->log;
-	p.handler = handle;
-	p.ctx = b;
-	if (!p.option_timeout_ns)
-		p.option_timeout_ns = 5 * NS_PER_SEC;
-	if (chan_new(&b->chan, b->loop, &p, &e) < 0)
-		fail_msg("%s", e.msg);
-	chan_start(b->chan);
-	run(b); /* the handler stops it, also from inside chan_start */
-}
-
-static void end(struct bench *b)
-{
-	chan_free(b->chan);
-	loop_free(b->loop);
-	url_done(&b->url);
-	free(b->in);
-}
-
-static void send_text(struct bench *b, const char *text, size_t want)
-{
-	struct err e;
-
-	b->n_in = 0;
-	b->want = want;
-	assert_int_equal(chan_write(b->chan, text, strlen(text), &e), 0);
-	run(b);
-}
-
-static void fill(char *data, size_t n)
-{
-	uint32_t x = 1;
-
-	for (size_t i = 0; i < n; i++) {
-		x = x * 1103515245 + 12345;
-		data[i] = (char)((x >> 16) % 255 + 1 == 3 ? 4 : (x >> 16) % 255 + 1);
-	}
+	bench_fill(data, n);
+	for (size_t i = 0; i < n; i++)
+		if (data[i] == 0 || data[i] == 3)
+			data[i] = 4;
 }
 
 static void send_big(struct bench *b)
@@ -139,12 +28,12 @@ static void send_big(struct bench *b)
 	struct err e;
 
 	assert_non_null(data);
-	fill(data, BIG);
+	fill_plain(data, BIG);
 	b->n_in = 0;
 	b->want = BIG;
 	assert_int_equal(chan_write(b->chan, data, BIG, &e), 0);
 	assert_true(chan_pending(b->chan) > 0);
-	run(b);
+	bench_run(b);
 	assert_int_equal(b->n_in, BIG);
 	assert_memory_equal(b->in, data, BIG);
 	assert_int_equal(chan_pending(b->chan), 0);
@@ -158,25 +47,25 @@ static void a_process_echoes_and_ends(void **state)
 	struct err e;
 
 	(void)state;
-	begin(&b, "exec:cat", (struct chan_params){ 0 });
+	bench_begin(&b, "exec:cat", (struct chan_params){ 0 });
 	assert_int_equal(b.ready, 1);
 	assert_true(chan_pid(b.chan) > 0);
-	send_text(&b, "hello", 5);
+	bench_send(&b, "hello", 5, 5);
 	assert_memory_equal(b.in, "hello", 5);
 	send_big(&b);
 	chan_kill(b.chan);
-	run(&b);
+	bench_run(&b);
 	assert_int_equal(b.closed, 1);
 	assert_string_equal(chan_error(b.chan)->code, "closed");
 	assert_int_equal(chan_write(b.chan, "x", 1, &e), -1);
 	assert_string_equal(e.code, "closed");
 	assert_int_equal(chan_respawn(b.chan, &e), 0);
-	run(&b);
+	bench_run(&b);
 	assert_int_equal(b.connected, 2);
 	assert_int_equal(b.ready, 2);
-	send_text(&b, "again", 5);
+	bench_send(&b, "again", 5, 5);
 	assert_memory_equal(b.in, "again", 5);
-	end(&b);
+	bench_end(&b);
 }
 
 static void a_missing_program_fails(void **state)
@@ -184,86 +73,109 @@ static void a_missing_program_fails(void **state)
 	struct bench b;
 
 	(void)state;
-	begin(&b, "exec:no-such-program-here", (struct chan_params){ 0 });
+	bench_begin(&b, "exec:no-such-program-here", (struct chan_params){ 0 });
 	assert_int_equal(b.failed, 1);
 	assert_non_null(strstr(chan_error(b.chan)->msg, "no-such-program-here"));
-	end(&b);
+	bench_end(&b);
 }
 
-/* A server thread: an echo, or RFC 2217 with the faults of real servers. */
+static bool is_gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+/* Begins with a shell that has said "r" once its traps are set. */
+static pid_t begin_shell(struct bench *b, const char *script)
+{
+	char url[512];
+
+	snprintf(url, sizeof(url), "exec:sh -c '%s'", script);
+	bench_begin(b, url, (struct chan_params){ 0 });
+	if (!b->n_in) {
+		b->want = 1;
+		bench_run(b);
+	}
+	assert_memory_equal(b->in, "r", 1);
+	return chan_pid(b->chan);
+}
+
+static void an_orderly_close_lets_the_device_end(void **state)
+{
+	char script[256], note[64];
+	struct bench b;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	snprintf(note, sizeof(note), "build/test-chan-XXXXXX");
+	fd = mkstemp(note);
+	assert_true(fd >= 0);
+	snprintf(script, sizeof(script),
+		 "trap \"echo bye >%s; exit 0\" HUP; printf r; while :; do sleep 100 & wait; done",
+		 note);
+	pid = begin_shell(&b, script);
+	chan_close(b.chan, bench_count_close);
+	assert_int_equal(b.closed, 0); /* it comes from the loop */
+	bench_run(&b);
+	assert_int_equal(b.closed, 1);
+	assert_true(is_gone(pid));
+	assert_int_equal(read(fd, script, 4), 4);
+	assert_memory_equal(script, "bye\n", 4);
+	close(fd);
+	unlink(note);
+	bench_end(&b);
+}
+
+static void tick(struct timer *t, uint64_t now_ns)
+{
+	(void)now_ns;
+	t->at_ns = 0; /* it was here */
+}
+
+static void a_deaf_device_is_killed_after_its_grace(void **state)
+{
+	static const char script[] = "trap \"\" HUP; printf r; while :; do sleep 100; done";
+	struct timer other = { 0 };
+	struct bench b;
+	uint64_t start;
+	pid_t pid;
+
+	(void)state;
+	pid = begin_shell(&b, script);
+	start = loop_now(b.loop);
+	timer_set(b.loop, &other, start + NS_PER_MS, tick);
+	chan_close(b.chan, bench_count_close);
+	assert_false(is_gone(pid));
+	bench_run(&b);
+	assert_int_equal(b.closed, 1);
+	assert_true(loop_now(b.loop) - start >= CHAN_HANGUP_GRACE_MS * NS_PER_MS);
+	assert_int_equal(other.at_ns, 0); /* the loop went on meanwhile */
+	assert_true(is_gone(pid));
+	bench_end(&b);
+
+	pid = begin_shell(&b, script);
+	chan_close(b.chan, bench_count_close);
+	chan_free(b.chan);
+	b.chan = NULL;
+	assert_true(is_gone(pid));
+	assert_int_equal(bench_run_for(&b, 1), LOOP_IDLE);
+	assert_int_equal(b.closed, 0);
+	bench_end(&b);
+}
+
+/* A server thread for one connection: an echo, or one that does nothing until the client goes. */
 struct server {
 	int listener;
-	uint16_t port;
 	struct thread *thread;
-	bool rfc2217, silent_dtr, silent_all, refuse, split;
+	bool mute;
 	char url[64];
 };
-
-static void write_all(int fd, const uint8_t *p, size_t n, bool split)
-{
-	while (n) {
-		ssize_t k = send(fd, p, split ? 1 : n, MSG_NOSIGNAL);
-
-		if (k < 0)
-			return;
-		p += k;
-		n -= (size_t)k;
-	}
-}
-
-static void answer(struct server *s, int fd, const struct telnet_event *ev)
-{
-	uint8_t out[64];
-	size_t n = 0;
-
-	if (s->silent_all)
-		return;
-	if (ev->kind == TELNET_EV_OPTION && ev->option == TELNET_COM_PORT &&
-	    ev->command == TELNET_WILL) {
-		n = telnet_put_option(out, s->refuse ? TELNET_DONT : TELNET_DO, TELNET_COM_PORT);
-	} else if (ev->kind == TELNET_EV_SUB && ev->option == TELNET_COM_PORT && ev->len > 0) {
-		bool line = ev->data[0] == RFC2217_SET_CONTROL && ev->len > 1 &&
-			    ev->data[1] >= RFC2217_DTR_ON && ev->data[1] <= RFC2217_RTS_OFF;
-
-		if (line && s->silent_dtr)
-			return;
-		if (ev->data[0] == RFC2217_SIGNATURE)
-			n = rfc2217_put(out, sizeof(out), RFC2217_ANSWER, "fake", 4);
-		else
-			n = rfc2217_put(out, sizeof(out), (uint8_t)(ev->data[0] + RFC2217_ANSWER),
-					ev->data + 1, ev->len - 1);
-	}
-	write_all(fd, out, n, s->split);
-}
-
-static void serve_bytes(struct server *s, int fd, const uint8_t *in, size_t n, struct telnet *t)
-{
-	uint8_t out[8192];
-
-	if (!s->rfc2217) {
-		write_all(fd, in, n, false);
-		return;
-	}
-	for (size_t i = 0; i < n;) {
-		struct telnet_event ev;
-
-		i += telnet_feed(t, in + i, n - i, &ev);
-		if (ev.kind == TELNET_EV_DATA) {
-			size_t used, k = telnet_escape(out, sizeof(out), ev.data, ev.len, &used);
-
-			write_all(fd, out, k, s->split);
-		} else {
-			answer(s, fd, &ev);
-		}
-	}
-}
 
 static void serve(void *arg)
 {
 	struct server *s = arg;
 	struct pollfd p = { .fd = s->listener, .events = POLLIN };
-	struct telnet t = { 0 };
-	uint8_t in[4096];
+	char in[4096];
 	struct err e;
 	int fd = -1;
 
@@ -271,12 +183,12 @@ static void serve(void *arg)
 	    fd < 0)
 		return;
 	p.fd = fd;
-	while (poll(&p, 1, PATIENCE_S * 1000) == 1) {
+	p.events = s->mute ? POLLRDHUP : POLLIN;
+	while (poll(&p, 1, PATIENCE_S * 1000) == 1 && !s->mute) {
 		ssize_t n = read(fd, in, sizeof(in));
 
-		if (n <= 0)
+		if (n <= 0 || send(fd, in, (size_t)n, MSG_NOSIGNAL) != n)
 			break;
-		serve_bytes(s, fd, in, (size_t)n, &t);
 	}
 	close(fd);
 }
@@ -287,8 +199,7 @@ static void server_start(struct server *s)
 	struct err e;
 
 	assert_int_equal(sock_listen(&s->listener, NULL, 0, &bound, &e), 0);
-	snprintf(s->url, sizeof(s->url), "%s://127.0.0.1:%u", s->rfc2217 ? "rfc2217" : "socket",
-		 addr_port(&bound));
+	snprintf(s->url, sizeof(s->url), "socket://127.0.0.1:%u", addr_port(&bound));
 	assert_int_equal(thread_start(&s->thread, "server", -1, serve, s, &e), 0);
 }
 
@@ -298,173 +209,181 @@ static void server_end(struct server *s)
 	close(s->listener);
 }
 
+static int nodelay_of(const struct bench *b)
+{
+	int on = -1;
+	socklen_t len = sizeof(on);
+
+	assert_int_equal(getsockopt(b->chan->fd, IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
+	return on;
+}
+
 static void tcp_echoes(void **state)
 {
-	struct server s = { 0 };
+	static const struct {
+		const char *query;
+		const struct chan_style *style;
+		int nodelay;
+	} cases[] = {
+		{ "", &chan_style_native, 1 },
+		{ "?nodelay=0", &chan_style_native, 0 },
+		{ "", &chan_style_pyserial, 0 },
+		{ "?nodelay=1", &chan_style_pyserial, 1 },
+	};
 	struct bench b;
 
 	(void)state;
-	server_start(&s);
-	begin(&b, s.url, (struct chan_params){ 0 });
-	assert_int_equal(b.ready, 1);
-	send_text(&b, "ping", 4);
-	assert_memory_equal(b.in, "ping", 4);
-	end(&b);
-	server_end(&s);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct server s = { 0 };
+
+		server_start(&s);
+		strncat(s.url, cases[i].query, sizeof(s.url) - strlen(s.url) - 1);
+		bench_begin(&b, s.url, (struct chan_params){ .style = cases[i].style });
+		assert_int_equal(b.ready, 1);
+		assert_int_equal(nodelay_of(&b), cases[i].nodelay);
+		bench_send(&b, "ping", 4, 4);
+		assert_memory_equal(b.in, "ping", 4);
+		bench_end(&b);
+		server_end(&s);
+	}
+}
+
+/* A port where nobody listens. */
+static uint16_t dead_port(void)
+{
+	struct addr bound;
+	struct err e;
+	int fd;
+
+	assert_int_equal(sock_listen(&fd, NULL, 0, &bound, &e), 0);
+	close(fd);
+	return addr_port(&bound);
 }
 
 static void a_refused_connection_fails(void **state)
 {
 	struct bench b;
-	struct addr bound;
-	struct err e;
 	char url[64];
-	int fd;
 
 	(void)state;
-	assert_int_equal(sock_listen(&fd, NULL, 0, &bound, &e), 0);
-	close(fd);
-	snprintf(url, sizeof(url), "socket://127.0.0.1:%u", addr_port(&bound));
-	begin(&b, url, (struct chan_params){ 0 });
+	snprintf(url, sizeof(url), "socket://127.0.0.1:%u", dead_port());
+	bench_begin(&b, url, (struct chan_params){ 0 });
 	assert_int_equal(b.failed, 1);
 	assert_string_equal(chan_error(b.chan)->code, "refused");
-	end(&b);
+	bench_end(&b);
 }
 
-static void rfc2217_opens(void **state)
+static void the_next_address_is_tried(void **state)
 {
-	struct server s = { .rfc2217 = true };
+	struct server s = { 0 };
+	struct tcp_dial *d;
 	struct bench b;
-	size_t n, answered = 0;
-	const struct chan_option *o;
+	struct err e;
+	size_t n;
 
 	(void)state;
-	for (int split = 0; split < 2; split++) {
-		s.split = split;
-		server_start(&s);
-		begin(&b, s.url,
-		      (struct chan_params){ .set_lines = true, .raise_dtr = true, .purge = true });
-		if (b.failed)
-			fail_msg("%s", chan_error(b.chan)->msg);
-		assert_int_equal(b.connected, 1);
-		assert_int_equal(b.ready, 1);
-		assert_string_equal(chan_identity(b.chan, "signature"), "fake");
-		o = chan_options(b.chan, &n);
-		for (size_t i = 0; i < n; i++)
-			answered += o[i].answered_ns >= o[i].asked_ns && o[i].answered_ns;
-		assert_true(answered >= 10);
-		send_text(&b,
-			  "a\xff\xff"
-			  "b",
-			  4);
-		assert_memory_equal(b.in,
-				    "a\xff\xff"
-				    "b",
-				    4);
-		end(&b);
-		server_end(&s);
+	server_start(&s);
+	bench_make(&b, s.url, (struct chan_params){ 0 }, false);
+	d = b.chan->impl;
+	assert_int_equal(d->n, 1);
+	d->addr[1] = d->addr[0];
+	assert_int_equal(addr_resolve(d->addr, 1, &n, "127.0.0.1", dead_port(), SOCK_STREAM, &e),
+			 0);
+	d->n = 2;
+	chan_start(b.chan);
+	bench_run(&b);
+	assert_int_equal(b.failed, 0);
+	assert_int_equal(b.ready, 1);
+	assert_int_equal(d->at, 1);
+	bench_send(&b, "ping", 4, 4);
+	bench_end(&b);
+	server_end(&s);
+}
+
+/* The peer's machine is gone, or its queue is full: no answer of any kind ever comes. */
+static void a_connection_without_answer_can_be_given_up(void **state)
+{
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fill[4];
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	struct bench b;
+	char url[64];
+
+	(void)state;
+	assert_true(listener >= 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
+	for (size_t i = 0; i < 4; i++) {
+		fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		assert_true(fill[i] >= 0);
+		(void)!connect(fill[i], (struct sockaddr *)&a, sizeof(a));
 	}
-}
-
-static void silent_lines_are_a_warning(void **state)
-{
-	struct server s = { .rfc2217 = true, .silent_dtr = true };
-	struct bench b;
-
-	(void)state;
-	server_start(&s);
-	begin(&b, s.url, (struct chan_params){ .set_lines = true });
-	assert_int_equal(b.ready, 1);
-	assert_non_null(strstr(b.logged, "0 rfc2217-no-answer"));
-	assert_non_null(strstr(b.logged, "no answer to dtr"));
-	assert_non_null(strstr(b.logged, "no answer to rts"));
-	assert_null(strstr(b.logged, "baud"));
-	end(&b);
-	server_end(&s);
-}
-
-static void silence_and_refusal_fail(void **state)
-{
-	struct server s = { .rfc2217 = true, .silent_all = true };
-	struct bench b;
-
-	(void)state;
-	server_start(&s);
-	begin(&b, s.url, (struct chan_params){ .option_timeout_ns = 20 * NS_PER_MS });
-	assert_int_equal(b.failed, 1);
-	assert_string_equal(chan_error(b.chan)->code, "timeout");
-	assert_non_null(strstr(chan_error(b.chan)->msg, "no telnet answer"));
-	assert_non_null(strstr(chan_error(b.chan)->msg, "within 20 ms"));
-	end(&b);
-	server_end(&s);
-	s.silent_all = false;
-	s.refuse = true;
-	server_start(&s);
-	begin(&b, s.url, (struct chan_params){ 0 });
-	assert_int_equal(b.failed, 1);
-	assert_string_equal(chan_error(b.chan)->code, "refused");
-	end(&b);
-	server_end(&s);
-}
-
-static void count_close(void *ctx, struct chan *c)
-{
-	struct bench *b = ctx;
-
-	(void)c;
-	b->closed++;
-	loop_stop(b->loop);
-}
-
-static void pyserial_waits_as_documented(void **state)
-{
-	struct server s = { .rfc2217 = true };
-	struct bench b;
-	uint64_t start = clock_now(), ready;
-
-	(void)state;
-	server_start(&s);
-	begin(&b, s.url, (struct chan_params){ .style = &chan_style_pyserial });
-	ready = clock_now();
-	assert_int_equal(b.ready, 1);
-	assert_true(ready - start >= 350 * NS_PER_MS); /* seven sleeps of 50 ms, never less */
-	chan_close(b.chan, count_close);
-	run(&b);
+	snprintf(url, sizeof(url), "socket://127.0.0.1:%u", ntohs(a.sin_port));
+	bench_make(&b, url, (struct chan_params){ 0 }, false);
+	chan_start(b.chan);
+	assert_int_equal(bench_run_for(&b, 30), LOOP_DEADLINE);
+	assert_int_equal(b.connected + b.failed, 0);
+	chan_close(b.chan, bench_count_close);
 	assert_int_equal(b.closed, 1);
-	assert_true(clock_now() - ready >= 300 * NS_PER_MS);
-	end(&b);
-	server_end(&s);
+	assert_int_equal(bench_run_for(&b, 30), LOOP_STOPPED);
+	assert_int_equal(bench_run_for(&b, 30), LOOP_IDLE);
+	bench_end(&b);
+	for (size_t i = 0; i < 4; i++)
+		close(fill[i]);
+	close(listener);
 }
 
-static void a_pty_serves_as_serial_port(void **state)
+static void a_mute_peer_brings_nothing_and_the_queue_is_bounded(void **state)
 {
-	struct bench b, second;
-	int master, slave;
-	char path[64], url[160], back[8];
+	struct server s = { .mute = true };
+	char *data = calloc(1, CHAN_QUEUE_MAX);
+	struct bench b;
+	struct err e;
+	size_t waits;
+
+	(void)state;
+	assert_non_null(data);
+	server_start(&s);
+	bench_begin(&b, s.url, (struct chan_params){ 0 });
+	b.want = 1;
+	assert_int_equal(chan_write(b.chan, "x", 1, &e), 0);
+	assert_int_equal(bench_run_for(&b, 30), LOOP_DEADLINE);
+	assert_int_equal(b.n_in, 0);
+	do /* the kernel takes some */
+		assert_int_equal(chan_write(b.chan, data, CHAN_QUEUE_MAX, &e), 0);
+	while ((waits = chan_pending(b.chan)) == 0);
+	assert_in_range(waits, 1, CHAN_QUEUE_MAX);
+	assert_int_equal(chan_write(b.chan, data, CHAN_QUEUE_MAX - waits, &e), 0);
+	assert_int_equal(chan_pending(b.chan), CHAN_QUEUE_MAX);
+	assert_int_equal(chan_write(b.chan, data, 1, &e), -1);
+	assert_string_equal(e.code, "queue-full");
+	assert_int_equal(chan_pending(b.chan), CHAN_QUEUE_MAX);
+	assert_int_equal(b.failed, 0);
+	bench_end(&b);
+	server_end(&s);
+	free(data);
+}
+
+static void a_paused_channel_holds_its_input(void **state)
+{
+	struct server s = { 0 };
+	struct bench b;
 	struct err e;
 
 	(void)state;
-	assert_int_equal(pty_open(&master, &slave, path, &e), 0);
-	snprintf(url, sizeof(url), "serial://%s?baud=123456&dtr=on&low_latency=1", path);
-	begin(&b, url, (struct chan_params){ 0 });
-	assert_int_equal(b.ready, 1);
-	assert_string_equal(chan_identity(b.chan, "baud"), "123456");
-	assert_non_null(strstr(b.logged, "1 serial-lacks the port has no modem lines"));
-	begin(&second, url, (struct chan_params){ 0 });
-	assert_int_equal(second.failed, 1);
-	assert_non_null(strstr(chan_error(second.chan)->msg, "in use"));
-	end(&second);
-	assert_int_equal(chan_write(b.chan, "out", 3, &e), 0);
-	assert_int_equal(read(master, back, sizeof(back)), 3);
-	assert_int_equal(write(master, "in!", 3), 3);
-	b.want = 3;
-	run(&b);
-	assert_memory_equal(b.in, "in!", 3);
-	close(slave);
-	close(master);
-	run(&b);
-	assert_int_equal(b.closed, 1);
-	end(&b);
+	server_start(&s);
+	bench_begin(&b, s.url, (struct chan_params){ 0 });
+	chan_pause(b.chan, true);
+	b.want = 4;
+	assert_int_equal(chan_write(b.chan, "ping", 4, &e), 0);
+	assert_int_equal(bench_run_for(&b, 30), LOOP_DEADLINE);
+	assert_int_equal(b.n_in, 0);
+	chan_pause(b.chan, false);
+	bench_run(&b);
+	assert_memory_equal(b.in, "ping", 4);
+	bench_end(&b);
+	server_end(&s);
 }
 
 int main(void)
@@ -472,13 +391,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_process_echoes_and_ends),
 		cmocka_unit_test(a_missing_program_fails),
+		cmocka_unit_test(an_orderly_close_lets_the_device_end),
+		cmocka_unit_test(a_deaf_device_is_killed_after_its_grace),
 		cmocka_unit_test(tcp_echoes),
 		cmocka_unit_test(a_refused_connection_fails),
-		cmocka_unit_test(rfc2217_opens),
-		cmocka_unit_test(silent_lines_are_a_warning),
-		cmocka_unit_test(silence_and_refusal_fail),
-		cmocka_unit_test(pyserial_waits_as_documented),
-		cmocka_unit_test(a_pty_serves_as_serial_port),
+		cmocka_unit_test(the_next_address_is_tried),
+		cmocka_unit_test(a_connection_without_answer_can_be_given_up),
+		cmocka_unit_test(a_mute_peer_brings_nothing_and_the_queue_is_bounded),
+		cmocka_unit_test(a_paused_channel_holds_its_input),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
