@@ -8,7 +8,8 @@
 #include "io/serial-settings.h"
 #include "proto/rfc2217.h"
 
-enum { RAW_SIZE = 16384, OPTIONAL_MAX_MS = 100 };
+/* EARLY_MAX: of a device that talks before READY; then it has to wait. */
+enum { RAW_SIZE = 16384, EARLY_MAX = 256 << 10, OPTIONAL_MAX_MS = 100 };
 
 enum closing { OPEN, LOWER_RTS, LOWER_DTR, WAITING };
 
@@ -21,9 +22,9 @@ struct rfc_chan {
 	enum closing closing;
 	enum rfc2217_stage stage; /* when the expiry timer was set */
 	struct timer expiry;
-	bool ignore_control;
-	size_t at, len; /* decoded bytes not yet read: data[at..len) */
-	uint8_t data[RAW_SIZE];
+	bool ignore_control, unsendable;
+	struct buf in; /* decoded, not yet read from `at` on */
+	size_t at;
 };
 
 static void rfc_expired(struct timer *t, uint64_t now_ns);
@@ -78,13 +79,14 @@ static int rfc_make(struct chan *c, struct err *e)
 		return err_nomem(e);
 	c->impl = r;
 	r->c = c;
+	buf_init(&r->in, EARLY_MAX);
 	if (read_query(c, r, e) < 0)
 		return -1;
 	if (c->style.negotiate_serial)
 		imitate_pyserial(r);
 	rfc2217_client_init(&r->client, &r->params);
 	if (c->style.negotiate_serial)
-		for (int i = RFC2217_ITEM_DTR; i <= RFC2217_ITEM_PURGE_TX; i++)
+		for (int i = RFC2217_ITEM_FLOW; i <= RFC2217_ITEM_PURGE_TX; i++)
 			r->client.item[i].required =
 				i >= RFC2217_ITEM_PURGE_RX || !r->ignore_control;
 	return tcp_dial_make(&r->dial, c->p.url, e);
@@ -104,6 +106,7 @@ static void rfc_free(struct chan *c)
 	struct rfc_chan *r = c->impl;
 
 	timer_cancel(c->loop, &r->expiry);
+	buf_done(&r->in);
 	free(r);
 }
 
@@ -119,56 +122,54 @@ static int send_pieces(struct chan *c, struct err *e)
 	return 0;
 }
 
-/* A device that talks before READY is kept up to a bound: the answers behind its bytes matter more. */
-static void make_room(struct chan *c, struct rfc_chan *r)
+static size_t waiting(const struct rfc_chan *r)
 {
-	size_t drop = 0;
-
-	if (r->len - r->at > RAW_SIZE / 2) {
-		drop = RAW_SIZE / 2;
-		log_say(c->p.log, LOG_WARNING, "rfc2217-early-data",
-			"%s: %zu bytes that came during the negotiation are dropped",
-			c->p.url->shown, drop);
-	}
-	r->at += drop;
-	memmove(r->data, r->data + r->at, r->len - r->at);
-	r->len -= r->at;
-	r->at = 0;
+	return r->in.len - r->at;
 }
 
-/* Decodes what the socket has into r->data; returns as chan_read does, 0 also for telnet commands only. */
+/* Takes received bytes apart: data into r->in, answers to the peer. */
+static int take(struct chan *c, const uint8_t *raw, size_t n, struct err *e)
+{
+	struct rfc_chan *r = c->impl;
+	uint64_t now = loop_now(c->loop);
+
+	for (size_t i = 0; i < n;) {
+		struct rfc2217_event ev;
+
+		i += rfc2217_client_feed(&r->client, raw + i, n - i, now, &ev);
+		if (ev.kind == RFC2217_EV_DATA && buf_add(&r->in, ev.data, ev.len) < 0)
+			return err_nomem(e);
+		if (send_pieces(c, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Decodes what the socket has into r->in; returns as chan_read does, 0 also for telnet commands only. r->unsendable
+ * tells a failure to answer from the end of the stream. */
 static ssize_t decode(struct chan *c, struct err *e)
 {
 	struct rfc_chan *r = c->impl;
 	uint8_t raw[RAW_SIZE];
-	uint64_t now;
+	size_t room;
 	ssize_t n;
 
-	make_room(c, r);
-	n = chan_receive(c, raw, sizeof(r->data) - r->len);
-	if (n <= 0) {
-		if (n < 0)
-			*e = c->error;
+	if (waiting(r) == 0) {
+		buf_clear(&r->in);
+		r->at = 0;
+	}
+	room = EARLY_MAX - r->in.len;
+	n = room ? chan_receive(c, raw, room < sizeof(raw) ? room : sizeof(raw)) : 0;
+	if (n < 0)
+		*e = c->error;
+	if (n <= 0)
 		return n;
-	}
-	now = loop_now(c->loop);
-	for (size_t i = 0; i < (size_t)n;) {
-		struct rfc2217_event ev;
-
-		i += rfc2217_client_feed(&r->client, raw + i, (size_t)n - i, now, &ev);
-		if (ev.kind == RFC2217_EV_DATA) {
-			memcpy(r->data + r->len, ev.data, ev.len);
-			r->len += ev.len;
-		}
-		if (send_pieces(c, e) < 0)
-			return -1;
-	}
-	if (c->out_held != r->client.suspended) {
-		c->out_held = r->client.suspended;
-		if (chan_update(c, e) < 0)
-			return chan_break(c, e);
-	}
-	return (ssize_t)(r->len - r->at);
+	r->unsendable = take(c, raw, (size_t)n, e) < 0;
+	c->out_held = r->client.suspended;
+	c->in_held = !c->ready && r->in.len == EARLY_MAX;
+	if (r->unsendable || chan_update(c, e) < 0)
+		return chan_break(c, e);
+	return (ssize_t)waiting(r);
 }
 
 static uint64_t patience(const struct chan *c, const struct rfc_chan *r)
@@ -207,12 +208,31 @@ static void become_ready(struct chan *c)
 	if (r->client.signature[0])
 		chan_fact(c, "signature", r->client.signature);
 	c->ready = true;
-	if (r->len > r->at)
+	c->in_held = false;
+	if (waiting(r))
 		timer_set(c->loop, &c->look, loop_now(c->loop), c->look.fired);
 	if (!chan_emit(c, CHAN_READY) || c->failed || c->fd < 0)
 		return;
 	if (chan_update(c, &e) < 0)
 		chan_fail(c, &e);
+}
+
+/* What the opener may do about it, after the reason. */
+static void advise(struct rfc_chan *r, struct err *e)
+{
+	struct err why = *e;
+	const char *hint = "";
+
+	for (int i = RFC2217_ITEM_FLOW; i <= RFC2217_ITEM_RTS; i++) {
+		const struct rfc2217_item *it = &r->client.item[i];
+
+		if (r->c->style.negotiate_serial && it->required && it->asked_ns &&
+		    !it->answered_ns)
+			hint = "; pyserial opens such a server with ?ign_set_control";
+	}
+	if (r->c->in_held)
+		hint = "; the device talks so much that an answer may be behind it";
+	err_set(e, why.kind, why.code, "%s%s", why.msg, hint);
 }
 
 static void fail_negotiation(struct chan *c)
@@ -228,6 +248,7 @@ static void fail_negotiation(struct chan *c)
 			 (double)c->p.option_timeout_ns / 1e6);
 	else
 		err_wrap(&e, "%s", c->p.url->shown);
+	advise(r, &e);
 	chan_fail(c, &e);
 }
 
@@ -238,8 +259,7 @@ static void proceed(struct chan *c)
 	struct err e;
 
 	if (send_pieces(c, &e) < 0) {
-		c->failed = false;
-		chan_fail(c, &e);
+		chan_fail_late(c, &e);
 		return;
 	}
 	if (r->client.stage == RFC2217_STAGE_READY) {
@@ -256,6 +276,8 @@ static void rfc_expired(struct timer *t, uint64_t now_ns)
 {
 	struct rfc_chan *r = CONTAINER_OF(t, struct rfc_chan, expiry);
 
+	if (r->c->failed)
+		return;
 	rfc2217_client_expire(&r->client, now_ns);
 	proceed(r->c);
 }
@@ -308,20 +330,20 @@ static void rfc_input(struct chan *c)
 	struct err e;
 
 	if (r->closing != OPEN) {
+		r->at = r->in.len;
 		if (decode(c, &e) < 0)
 			chan_closed(c);
 		else if (!c->style.negotiate_poll_ns)
 			rfc_close(c);
-		r->at = r->len = 0;
 		return;
 	}
-	if (!c->ready || r->at == r->len) {
+	if (!c->ready || !waiting(r)) {
 		ssize_t n = decode(c, &e);
 
-		if (n < 0 && !c->ready) {
-			c->failed = false;
-			err_wrap(&e, "during the RFC 2217 negotiation");
-			chan_fail(c, &e);
+		if (n < 0 && (!c->ready || r->unsendable)) {
+			if (!c->ready)
+				err_wrap(&c->error, "during the RFC 2217 negotiation");
+			chan_fail_late(c, &e);
 			return;
 		}
 		if (!c->ready) {
@@ -338,9 +360,7 @@ static void rfc_input(struct chan *c)
 
 static bool rfc_waiting(const struct chan *c)
 {
-	const struct rfc_chan *r = c->impl;
-
-	return r->at < r->len;
+	return waiting(c->impl) > 0;
 }
 
 static ssize_t rfc_read(struct chan *c, void *buf, size_t size)
@@ -349,16 +369,16 @@ static ssize_t rfc_read(struct chan *c, void *buf, size_t size)
 	struct err e;
 	size_t n;
 
-	if (r->at == r->len) {
+	if (!waiting(r)) {
 		ssize_t got = c->failed ? -1 : decode(c, &e);
 
 		if (got <= 0)
 			return got;
 	}
-	n = r->len - r->at < size ? r->len - r->at : size;
-	memcpy(buf, r->data + r->at, n);
+	n = waiting(r) < size ? waiting(r) : size;
+	memcpy(buf, r->in.data + r->at, n);
 	r->at += n;
-	if (r->at == r->len && !c->style.read_poll_ns)
+	if (!waiting(r) && !c->style.read_poll_ns)
 		timer_cancel(c->loop, &c->look);
 	return (ssize_t)n;
 }
@@ -464,6 +484,7 @@ static void rfc_close(struct chan *c)
 	if (r->closing == LOWER_DTR && !c->failed && still_waits(c, RFC2217_ITEM_DTR))
 		return;
 	timer_cancel(c->loop, &r->expiry);
+	timer_cancel(c->loop, &c->look);
 	chan_drop(c);
 	r->closing = WAITING;
 	if (c->style.close_wait_ns)
