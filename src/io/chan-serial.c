@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 struct serial_chan {
 	const struct serial_layer *layer;
 	struct serial_settings settings;
+	uint64_t dropped; /* bytes that came while it settled */
 };
 
 static int serial_make(struct chan *c, struct err *e)
@@ -36,12 +38,35 @@ static int serial_make(struct chan *c, struct err *e)
 	return 0;
 }
 
+/* What a device says while it settles would overrun the driver's buffer in a real port: it is read, and dropped. */
+static void serial_input(struct chan *c)
+{
+	struct serial_chan *s = c->impl;
+	char boot[4096];
+	ssize_t n;
+
+	if (c->ready) {
+		chan_emit(c, CHAN_READABLE);
+		return;
+	}
+	n = chan_receive(c, boot, sizeof(boot));
+	if (n > 0)
+		s->dropped += (uint64_t)n;
+	else if (n < 0)
+		chan_fail_late(c, &c->error);
+}
+
 static void settled(struct timer *t, uint64_t now_ns)
 {
 	struct chan *c = CONTAINER_OF(t, struct chan, wait);
+	const struct serial_chan *s = c->impl;
 	struct err e;
 
 	(void)now_ns;
+	if (s->dropped)
+		log_say(c->p.log, LOG_NOTE, "serial-settled",
+			"%s: %" PRIu64 " bytes that came while it settled are dropped",
+			c->p.url->shown, s->dropped);
 	c->ready = true;
 	if (chan_emit(c, CHAN_READY) && !c->failed && c->fd >= 0 && chan_update(c, &e) < 0)
 		chan_fail(c, &e);
@@ -50,10 +75,12 @@ static void settled(struct timer *t, uint64_t now_ns)
 static void identify(struct chan *c, const struct serial_chan *s)
 {
 	int latency = serial_latency_timer(s->layer, c->p.url->path);
-	char text[16];
+	char text[CHAN_FACT_MAX];
 
 	snprintf(text, sizeof(text), "%u", serial_baud(s->layer, c->fd));
 	chan_fact(c, "baud", text);
+	if (serial_driver(s->layer, c->p.url->path, text, sizeof(text)))
+		chan_fact(c, "driver", text);
 	if (latency < 0)
 		return;
 	snprintf(text, sizeof(text), "%d", latency);
@@ -82,7 +109,6 @@ static void serial_start(struct chan *c)
 		chan_announce(c);
 		return;
 	}
-	c->paused = false;
 	timer_set(c->loop, &c->wait, loop_now(c->loop) + s->settings.settle_ns, settled);
 	chan_emit(c, CHAN_CONNECTED);
 }
@@ -106,5 +132,6 @@ const struct chan_ops chan_serial_ops = {
 	.make = serial_make,
 	.start = serial_start,
 	.free = serial_free,
+	.input = serial_input,
 	.close = serial_close,
 };

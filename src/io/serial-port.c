@@ -17,6 +17,8 @@
 /* <linux/tty_flags.h>, named as the UAPI names it */
 enum { LOW_LATENCY = 1 << 13 };
 
+enum { NAME_SIZE = 64 };
+
 static int real_open(void *ctx, const char *path, int flags)
 {
 	(void)ctx;
@@ -160,17 +162,42 @@ uint32_t serial_baud(const struct serial_layer *layer, int fd)
 	return control(layer, fd, TCGETS2, &t) < 0 ? 0 : t.c_ospeed;
 }
 
-int serial_latency_timer(const struct serial_layer *layer, const char *path)
+/* The port's own name, behind links like those in /dev/serial/by-id; at most size - 1 bytes of it. */
+static void port_name(const char *path, char *out, size_t size)
 {
 	CLEANUP_FREE char *real = realpath(path, NULL);
 	const char *name = strrchr(real ? real : path, '/');
-	char file[512], text[16];
+
+	snprintf(out, size, "%s", name ? name + 1 : path);
+}
+
+bool serial_driver(const struct serial_layer *layer, const char *path, char *out, size_t size)
+{
+	char name[NAME_SIZE], link[512], target[512];
+	const char *slash;
+	ssize_t n;
+
+	port_name(path, name, sizeof(name));
+	snprintf(link, sizeof(link), "%s/class/tty/%s/device/driver", layer->sysfs, name);
+	n = readlink(link, target, sizeof(target) - 1);
+	if (n <= 0)
+		return false;
+	target[n] = '\0';
+	slash = strrchr(target, '/');
+	snprintf(out, size, "%s", slash ? slash + 1 : target);
+	return true;
+}
+
+int serial_latency_timer(const struct serial_layer *layer, const char *path)
+{
+	char name[NAME_SIZE], file[512], text[16];
 	CLEANUP_FD int fd = -1;
 	ssize_t n;
 	int value = 0;
 
+	port_name(path, name, sizeof(name));
 	snprintf(file, sizeof(file), "%s/bus/usb-serial/devices/%s/latency_timer", layer->sysfs,
-		 name ? name + 1 : path);
+		 name);
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 	if (n <= 0 || text[0] < '0' || text[0] > '9')

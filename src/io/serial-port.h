@@ -1,6 +1,8 @@
 /* serial-port - a serial line's descriptor, behind a table of functions so that tests can be the hardware */
 #pragma once
 
+#include <stddef.h>
+
 #include "base/err.h"
 #include "base/log.h"
 #include "io/serial-settings.h"
@@ -28,5 +30,7 @@ void serial_set_lines(const struct serial_layer *layer, int fd, int dtr, int rts
 void serial_purge(const struct serial_layer *layer, int fd);
 /* The speed that the driver set, 0 unknown. */
 uint32_t serial_baud(const struct serial_layer *layer, int fd);
+/* The name of the port's driver from sysfs, into out; false where it has none. */
+bool serial_driver(const struct serial_layer *layer, const char *path, char *out, size_t size);
 /* An FTDI adapter's latency timer in ms from sysfs, -1 where there is none. */
 int serial_latency_timer(const struct serial_layer *layer, const char *path);

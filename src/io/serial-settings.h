@@ -20,7 +20,7 @@ struct serial_settings {
 	bool line_keep;	    /* dtr=keep was asked for: not even lowered by the last close */
 	bool exclusive;	    /* flock and TIOCEXCL */
 	bool low_latency;   /* the driver's flag, where it has one */
-	uint64_t settle_ns; /* pause between opening and use */
+	uint64_t settle_ns; /* pause between opening and use; what comes meanwhile is dropped */
 };
 #define SERIAL_SETTINGS_DEFAULT \
 	{ \

@@ -516,7 +516,7 @@ static void negotiated(struct repl_session *rs)
 
 		if ((v = chan_identity(rs->chan, "signature")) != NULL)
 			snprintf(seen->signature, sizeof(seen->signature), "%s", v);
-		if ((v = chan_identity(rs->chan, "latency_timer")) != NULL)
+		if ((v = chan_identity(rs->chan, "latency_timer_ms")) != NULL)
 			snprintf(seen->latency_timer, sizeof(seen->latency_timer), "%s", v);
 		if ((v = chan_identity(rs->chan, "driver")) != NULL)
 			snprintf(seen->driver, sizeof(seen->driver), "%s", v);
