@@ -6,23 +6,34 @@
 #include "base/num.h"
 
 /* clang-format off */
-const struct opt plan_opts[] = {
-	OPT_TITLE("How it is measured"),
-	OPT_U64_ROW('n', "iterations", OPT_HOW, struct plan, iterations, "N", "operations per run (default: what fits)", .min = 1, .max = 1000000000),
-	OPT_DURATION_ROW(0, "duration", OPT_HOW, struct plan, duration_ns, "TIME", "length of a run instead of a count", .min = 1000000, .max = UINT64_C(86400000000000)),
-	OPT_U32_ROW(0, "runs", OPT_HOW, struct plan, runs, "N", "independent runs of each case", .min = 1, .max = 10000),
-	OPT_U64_ROW(0, "warmup", OPT_HOW, struct plan, warmup, "N", "operations discarded per run (default: automatic)", .min = 0, .max = 1000000000),
+#define ROWS_BEFORE \
+	OPT_TITLE("How it is measured"), \
+	OPT_U64_ROW('n', "iterations", OPT_HOW, struct plan, iterations, "N", "operations per run (default: what fits)", .min = 1, .max = 1000000000), \
+	OPT_DURATION_ROW(0, "duration", OPT_HOW, struct plan, duration_ns, "TIME", "length of a run instead of a count", .min = 1000000, .max = UINT64_C(86400000000000)), \
+	OPT_U32_ROW(0, "runs", OPT_HOW, struct plan, runs, "N", "independent runs of each case", .min = 1, .max = 10000), \
+	OPT_U64_ROW(0, "warmup", OPT_HOW, struct plan, warmup, "N", "operations discarded per run (default: automatic)", .min = 0, .max = 1000000000), \
 	OPT_DURATION_ROW(0, "timeout", OPT_HOW, struct plan, timeout_ns, "TIME", "longest wait for one operation", .min = 1000000, .max = UINT64_C(3600000000000)),
-	OPT_U32_ROW('c', "concurrency", OPT_WHAT, struct plan, concurrency, "N", "sessions at once", .min = 1, .max = 100000),
-	OPT_U32_ROW(0, "threads", OPT_HOW, struct plan, threads, "N", "threads that share the sessions", .min = 1, .max = 256),
-	OPT_RATE_ROW(0, "rate", OPT_WHAT, struct plan, rate, "RATE", "open loop: operations per second, timed from plan", .min = 1, .max = 10000000),
-	OPT_DURATION_ROW(0, "settle", OPT_HOW, struct plan, settle_ns, "TIME", "pause between runs", .min = 0, .max = UINT64_C(3600000000000)),
-	OPT_DURATION_ROW(0, "budget", OPT_HOW, struct plan, budget_ns, "TIME", "whole time, where -n and --duration are not given", .min = 100000000, .max = UINT64_C(86400000000000)),
-	OPT_U64_ROW(0, "seed", OPT_HOW, struct plan, seed, "N", "of everything random"),
-	OPT_DOUBLE_ROW(0, "max-errors", OPT_HOW, struct plan, max_errors, "SHARE", "failures beyond this exit with 4"),
-	OPT_STRING_ROW(0, "pin", OPT_HOW, struct plan, pin, "CPU[,CPU]", "CPUs of the client and of started servers"),
-	OPT_STRINGS_ROW(0, "start", OPT_WHAT, struct plan, starts, "CMD", "start this server first (one per target, in order)"),
+#define ROWS_AFTER \
+	OPT_U32_ROW(0, "threads", OPT_HOW, struct plan, threads, "N", "threads that share the sessions", .min = 1, .max = 256), \
+	OPT_RATE_ROW(0, "rate", OPT_WHAT, struct plan, rate, "RATE", "open loop: operations per second, timed from plan", .min = 1, .max = 10000000), \
+	OPT_DURATION_ROW(0, "settle", OPT_HOW, struct plan, settle_ns, "TIME", "pause between runs", .min = 0, .max = UINT64_C(3600000000000)), \
+	OPT_DURATION_ROW(0, "budget", OPT_HOW, struct plan, budget_ns, "TIME", "whole time, where -n and --duration are not given", .min = 100000000, .max = UINT64_C(86400000000000)), \
+	OPT_U64_ROW(0, "seed", OPT_HOW, struct plan, seed, "N", "of everything random"), \
+	OPT_DOUBLE_ROW(0, "max-errors", OPT_HOW, struct plan, max_errors, "SHARE", "failures beyond this exit with 4"), \
+	OPT_STRING_ROW(0, "pin", OPT_HOW, struct plan, pin, "CPU[,CPU]", "CPUs of the client and of started servers"), \
+	OPT_STRINGS_ROW(0, "start", OPT_WHAT, struct plan, starts, "CMD", "start this server first (one per target, in order)"), \
 	OPT_FLAG_ROW(0, "samples", OPT_OUT, struct plan, samples, "keep raw samples in the document"),
+
+const struct opt plan_opts[] = {
+	ROWS_BEFORE
+	OPT_U32_ROW('c', "concurrency", OPT_WHAT, struct plan, concurrency, "N", "sessions at once", .min = 1, .max = 100000),
+	ROWS_AFTER
+	OPT_END,
+};
+
+const struct opt plan_matrix_opts[] = {
+	ROWS_BEFORE
+	ROWS_AFTER
 	OPT_END,
 };
 /* clang-format on */

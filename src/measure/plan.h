@@ -34,6 +34,8 @@ struct plan {
 
 /* Option rows of struct plan. */
 extern const struct opt plan_opts[];
+/* The same without --concurrency, for commands that take several values of it. */
+extern const struct opt plan_matrix_opts[];
 
 /* Checks what rows cannot say (rate with threads, iterations with duration...). ERR_USAGE. */
 int plan_check(const struct plan *p, struct err *e) ERR_MUST_CHECK;
