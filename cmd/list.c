@@ -3,24 +3,25 @@
 #include <string.h>
 
 extern const struct cmd cmd_bench_repl;
+extern const struct cmd cmd_bench_tftp;
+extern const struct cmd cmd_check;
 extern const struct cmd cmd_completion;
+extern const struct cmd cmd_diff;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
 extern const struct cmd cmd_ports;
-extern const struct cmd cmd_trace_syscalls;
 extern const struct cmd cmd_serve;
 extern const struct cmd cmd_serve_repl;
 extern const struct cmd cmd_serve_tftp;
-extern const struct cmd cmd_check;
-extern const struct cmd cmd_diff;
+extern const struct cmd cmd_trace_syscalls;
 extern const struct cmd cmd_validate;
 
 /* One line here and one above per subcommand; the order is that of the list. */
-/* clang-format off */
 const struct cmd *const cmd_list[] = {
 	&cmd_bench_repl,
 	&cmd_diff,
 	&cmd_check,
+	&cmd_bench_tftp,
 	&cmd_validate,
 	&cmd_trace_syscalls,
 	&cmd_serve,
@@ -32,7 +33,6 @@ const struct cmd *const cmd_list[] = {
 	&cmd_serve_repl,
 	NULL,
 };
-/* clang-format on */
 
 const struct cmd *cmd_find(const char *name)
 {

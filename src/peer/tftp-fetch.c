@@ -24,10 +24,10 @@ char *tftp_client_describe(const struct tftp_client *c, char *out, size_t size)
 		buf_clear(&text);
 	if (c->failure == TFTP_SERVER_ERROR ||
 	    (c->failure == TFTP_OPTION_REFUSED && c->code == TFTP_E_OPTION))
-		snprintf(out, size, "server error %u (%s): %s", c->code, tftp_code_text(c->code),
+		snprintf(out, size, "error %u (%s): %s", c->code, tftp_code_text(c->code),
 			 buf_text(&text));
 	else
-		snprintf(out, size, "%s: %s", tftp_failure_word(c->failure), buf_text(&text));
+		snprintf(out, size, "%s", buf_text(&text));
 	return out;
 }
 

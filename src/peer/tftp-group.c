@@ -74,6 +74,7 @@ static struct tftp_group *find_group(struct tftp_plan *p, struct loop *loop)
 		p->groups = left;
 	}
 	left->loop = loop;
+	left->silent = 0;
 	return left;
 }
 
@@ -151,7 +152,7 @@ void tftp_group_add_impair(struct impair_counts *sum, const struct impair_counts
 	sum->overflow += more->overflow;
 }
 
-static void tally_add(struct tftp_tally *sum, const struct tftp_tally *t)
+void tftp_tally_add(struct tftp_tally *sum, const struct tftp_tally *t)
 {
 	sum->options_set = sum->blksize_min && t->blksize_min ? sum->options_set & t->options_set
 			   : t->blksize_min		      ? t->options_set
@@ -195,7 +196,7 @@ void tftp_plan_collect(struct tftp_plan *p, struct tftp_tally *out)
 	for (struct tftp_group *g = p->groups; g; g = g->next) {
 		g->tally.send_calls += g->out.calls;
 		g->out.calls = 0;
-		tally_add(out, &g->tally);
+		tftp_tally_add(out, &g->tally);
 		memset(&g->tally, 0, sizeof(g->tally));
 	}
 	pthread_mutex_unlock(p->lock);

@@ -12,6 +12,7 @@ struct tftp_group {
 	uint8_t *packet;	 /* TFTP_PACKET_MAX */
 	const struct addr *from; /* of the datagram being handled */
 	bool reading;
+	unsigned silent; /* transfers in a row that had no reply at all */
 	uint64_t serial; /* of transfers: each has its own fate on a bad link */
 	struct tftp_tally tally;
 	struct tftp_group *next;

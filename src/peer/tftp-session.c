@@ -20,6 +20,7 @@ enum {
 	/* A session that waits in its socket looks at the loop's other business this often. */
 	SLICE_MS = 20,
 	DALLY_NS = 300000000,
+	SILENT_MAX = 3,
 };
 
 /* One transfer and its socket. A session has two: the present one, and the one before, which dallies. */
@@ -318,6 +319,8 @@ static void session_answer(struct tftp_session *s, struct transfer *t)
 	o.done_ns = c->done_ns > s->sent_ns ? c->done_ns : s->sent_ns;
 	o.first_ns = c->first_ns;
 	o.bytes = tftp_client_bytes(c);
+	s->group->silent = c->failure == TFTP_NO_REPLY ? s->group->silent + 1 : 0;
+	s->base.broken = s->group->silent > SILENT_MAX + s->group->members;
 	if (c->state != TFTP_FINISHED) {
 		o.failure = tftp_client_word(c);
 		o.detail = tftp_client_describe(c, s->detail, sizeof(s->detail));
@@ -614,8 +617,25 @@ static void session_free(struct session *base)
 	free(s);
 }
 
+/* A server that has fallen silent is not asked again and again, which would cost all retries each time. */
+static void session_open(struct session *base)
+{
+	struct tftp_session *s = session_of(base);
+	struct outcome o = { .failure = s->plan->dead_word, .detail = s->plan->dead_detail };
+
+	if (!o.failure && s->group->silent > SILENT_MAX + s->group->members)
+		o = (struct outcome){ .failure = "no-reply", .detail = "the server fell silent" };
+	if (!o.failure) {
+		answer_simple(base);
+		return;
+	}
+	base->broken = true;
+	o.sent_ns = o.done_ns = loop_now(base->loop);
+	base->done(base, &o);
+}
+
 static const struct session_ops session_ops = {
-	.open = answer_simple,
+	.open = session_open,
 	.start = session_start,
 	.cancel = session_cancel,
 	.close = session_close,

@@ -24,6 +24,8 @@ struct tftp_tally {
 	struct impair_counts out, in;
 };
 
+void tftp_tally_add(struct tftp_tally *sum, const struct tftp_tally *more);
+
 /* Distributions of one block's times, as indexes of the engine's sub-samples. */
 enum { TFTP_SUB_BLOCK_RTT, TFTP_SUB_TURNAROUND };
 extern const char *const tftp_sub_names[]; /* "block_rtt", "client_turnaround", NULL */
@@ -41,6 +43,7 @@ struct tftp_plan {
 	bool no_timing;		      /* leave the block times out */
 	struct impair_params out, in; /* the client's own bad link; all zero: none */
 	uint64_t seed;
+	const char *dead_word, *dead_detail; /* set: sessions cannot be opened, and this is why */
 	/* own: what the sessions of a thread share */
 	struct tftp_group *groups;
 	void *lock; /* pthread mutex */
@@ -64,5 +67,5 @@ int tftp_fetch(struct tftp_plan *p, uint64_t limit_ns, struct tftp_client *out,
 
 /* "server-error-1"...: the word under which a failure is counted; literal. */
 const char *tftp_client_word(const struct tftp_client *c);
-/* One line for people, made of printable characters: "server error 1 (file not found): File not found". Returns out. */
+/* One line for people, made of printable characters: "error 1 (file not found): File not found". Returns out. */
 char *tftp_client_describe(const struct tftp_client *c, char *out, size_t size);

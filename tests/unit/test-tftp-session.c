@@ -309,7 +309,7 @@ static void test_failures(void **state)
 	assert_int_equal(tftp_fetch(&p, NS_PER_SEC, &c, &e), 0);
 	assert_string_equal(tftp_client_word(&c), "server-error-1");
 	assert_string_equal(tftp_client_describe(&c, text, sizeof(text)),
-			    "server error 1 (file not found): file not found");
+			    "error 1 (file not found): file not found");
 	tftp_plan_collect(&p, &t);
 	/* a port that nobody has: told by ICMP, at once, both ways of waiting */
 	p.server = *tftp_server_address(server);
