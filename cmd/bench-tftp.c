@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "bench.h"
-#include "measure/probe-syscalls.h"
 #include "tftp-cases.h"
 #include "tftp-report.h"
 
@@ -84,13 +83,11 @@ static int check_options(struct tftp_opts *o, struct err *e)
 	return plan_check(&o->plan, e);
 }
 
-static int derive(void *ctx, struct measurement *m, struct err *e)
+static pid_t builtin_server(void *ctx, size_t i)
 {
 	struct tftp_cases *c = ctx;
 
-	if (tftp_report_derive(c, m, e) < 0)
-		return -1;
-	return c->opts->syscalls.syscalls ? probe_syscalls_metrics(m, c->log, e) : 0;
+	return c->target[i].is_builtin ? c->target[i].builtin.child.pid : 0;
 }
 
 static int print_after(const struct tftp_cases *c, struct err *e)
@@ -110,10 +107,7 @@ extern const struct cmd cmd_bench_tftp;
 static int measure(struct tftp_cases *c, const struct tftp_opts *o, struct common *common,
 		   char **argv, struct err *e)
 {
-	CLEANUP(probe_syscalls_close) struct probe_syscalls *syscalls = NULL;
-	CLEANUP(probe_usage_free) struct probe_usage *usage = NULL;
-	struct syscalls_choice choice = { 0 };
-	struct engine_probe probes[3];
+	struct engine_probe counts = tftp_report_probe(c);
 	struct bench_target shown[TFTP_TARGETS_MAX];
 	struct bench b = { .cmd = &cmd_bench_tftp,
 			   .argv = argv,
@@ -126,23 +120,18 @@ static int measure(struct tftp_cases *c, const struct tftp_opts *o, struct commo
 			   .n_started = c->n_targets,
 			   .cases = c->cases,
 			   .n_cases = c->n_cases,
-			   .probes = probes,
+			   .probes = &counts,
+			   .n_probes = 1,
+			   .syscalls = &o->syscalls,
 			   .ctx = c,
-			   .derive = derive,
+			   .derive = tftp_report_derive,
 			   .extend = tftp_report_extend,
-			   .identity = tftp_report_identity };
+			   .identity = tftp_report_identity,
+			   .server = builtin_server };
 	int rc;
 
 	for (size_t i = 0; i < c->n_targets; i++)
 		shown[i] = (struct bench_target){ .target = &c->parsed[i] };
-	if (syscalls_parse(o->syscalls.syscalls, &choice, e) < 0 ||
-	    probe_syscalls_open(&syscalls, &choice, tftp_cases_servers, c, &common->log, e) < 0 ||
-	    probe_usage_new(&usage, tftp_cases_servers, c, e) < 0)
-		return -1;
-	probes[b.n_probes++] = tftp_report_probe(c);
-	probes[b.n_probes++] = probe_usage_engine(usage);
-	if (syscalls)
-		probes[b.n_probes++] = probe_syscalls_engine(syscalls);
 	rc = bench_go(&b, e);
 	if (rc >= 0 || e->kind == ERR_TARGET) {
 		struct err lost;

@@ -116,6 +116,7 @@ static int find_servers(void *ctx, const struct engine_case *c, pid_t pids[PROBE
 	const struct bench *b = w->bench;
 	const struct target *t;
 	size_t index;
+	pid_t own;
 
 	(void)e;
 	*n = 0;
@@ -124,7 +125,11 @@ static int find_servers(void *ctx, const struct engine_case *c, pid_t pids[PROBE
 		return 0;
 	t = b->targets[c->target_index].target;
 	index = started_index(w, t);
-	if (index < w->servers->n && w->servers->v[index].child.pid > 0) {
+	own = b->server ? b->server(b->ctx, c->target_index) : 0;
+	if (own > 0) {
+		index = c->target_index;
+		*n = process_tree(&own, 1, pids, PROBE_PIDS_MAX);
+	} else if (index < w->servers->n && w->servers->v[index].child.pid > 0) {
 		pid_t server = w->servers->v[index].child.pid;
 
 		*n = process_tree(&server, 1, pids, PROBE_PIDS_MAX);

@@ -1,6 +1,8 @@
 /* bench - the one road of every benchmark: servers, engine, noise, document, table, exit status */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/url.h"
 #include "cmd.h"
 #include "common.h"
@@ -36,6 +38,8 @@ struct bench {
 	int (*derive)(void *ctx, struct measurement *m, struct err *e);
 	int (*extend)(void *ctx, struct document *d, const struct measurement *m, struct err *e);
 	void (*identity)(void *ctx, size_t i, const char **pairs, size_t max);
+	/* Server process of target i that the command started itself; 0: none. NULL: the command starts none. */
+	pid_t (*server)(void *ctx, size_t i);
 };
 
 /* Measures and writes. Returns the exit status: 0, ERR_TARGET when a case failed (the document is written all the same

@@ -19,9 +19,9 @@ extern const struct cmd cmd_validate;
 /* One line here and one above per subcommand; the order is that of the list. */
 const struct cmd *const cmd_list[] = {
 	&cmd_bench_repl,
+	&cmd_bench_tftp,
 	&cmd_diff,
 	&cmd_check,
-	&cmd_bench_tftp,
 	&cmd_validate,
 	&cmd_trace_syscalls,
 	&cmd_serve,

@@ -5,7 +5,6 @@
 
 #include "base/opt.h"
 #include "bench.h"
-#include "measure/probe-usage.h"
 #include "peer/tftp-capability.h"
 #include "peer/tftp-session.h"
 #include "tftp-builtin.h"
@@ -112,7 +111,3 @@ int tftp_cases_make(struct tftp_cases *c, const struct tftp_opts *o, const char 
 		    size_t n, const struct log *log, struct err *e) ERR_MUST_CHECK;
 void tftp_cases_done(struct tftp_cases *c);
 CLEANUP_OBJ(struct tftp_cases, tftp_cases_done)
-
-/* The processes behind a case's target: the builtin's child, or who holds the port on this machine. */
-int tftp_cases_servers(void *ctx, const struct engine_case *c, pid_t pids[PROBE_PIDS_MAX],
-		       size_t *n, struct err *e);

@@ -5,9 +5,6 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "io/dgram.h"
-#include "measure/listener.h"
-
 static bool is_sha256(const char *text)
 {
 	return strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
@@ -227,35 +224,4 @@ int tftp_cell_session(void *ctx, struct loop *loop, unsigned index, struct sub_s
 	}
 	pthread_mutex_unlock(&cell->all->lock);
 	return rc < 0 ? -1 : tftp_session_new(&cell->plan, loop, index, sink, out, e);
-}
-
-/* An address that a socket can be bound to is this machine's. */
-static bool is_local(const struct addr *a)
-{
-	struct addr any_port = *a;
-	struct err ignored;
-	CLEANUP_FD int fd = -1;
-
-	if (a->sa.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&any_port.sa)->sin6_port = 0;
-	else
-		((struct sockaddr_in *)&any_port.sa)->sin_port = 0;
-	return dgram_socket(&fd, &any_port, true, false, &ignored) == 0;
-}
-
-int tftp_cases_servers(void *ctx, const struct engine_case *c, pid_t pids[PROBE_PIDS_MAX],
-		       size_t *n, struct err *e)
-{
-	struct tftp_cases *all = ctx;
-	struct tftp_target *t = &all->target[c->target_index];
-	struct listener_port port = { .port = addr_port(&t->address), .udp = true };
-
-	_Static_assert((int)LISTENERS_MAX <= (int)PROBE_PIDS_MAX, "all listeners must fit");
-	if (t->is_builtin) {
-		pids[0] = t->builtin.child.pid;
-		*n = 1;
-		return 0;
-	}
-	*n = 0;
-	return is_local(&t->address) ? listener_find("", &port, pids, n, e) : 0;
 }
