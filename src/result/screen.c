@@ -137,3 +137,9 @@ char *screen_safe(const struct screen *s, const char *text)
 	b.data[b.len] = '\0';
 	return buf_take(&b);
 }
+
+const char *screen_part(const struct screen *s, const struct buf *part)
+{
+	s->out->failed = s->out->failed || part->failed;
+	return buf_text(part);
+}

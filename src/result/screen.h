@@ -25,3 +25,5 @@ void screen_heading(const struct screen *s, const char *text);
 void screen_wrap(const struct screen *s, enum tone tone, const char *first, const char *text);
 /* Outside text made printable; a malloc'ed copy, NULL on no memory (then out->failed is set). NULL gives "". */
 char *screen_safe(const struct screen *s, const char *text);
+/* The text of a part that was put together by itself; its failure becomes the screen's. */
+const char *screen_part(const struct screen *s, const struct buf *part);

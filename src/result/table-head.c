@@ -53,7 +53,7 @@ static void title(const struct screen *s, const json_t *root)
 	screen_text(s, TONE_BOLD, "mpbench ");
 	screen_text(s, TONE_BOLD, sub ? sub : "");
 	used = 8 + screen_columns(sub ? sub : "");
-	screen_left(s, TONE_DIM, buf_text(&line),
+	screen_left(s, TONE_DIM, screen_part(s, &line),
 		    s->style->width > used ? s->style->width - used : 1);
 	screen_line_end(s);
 }
@@ -97,7 +97,7 @@ void table_head(const struct screen *s, const json_t *root)
 		buf_adds(s->out, "  ");
 		buf_adds(&line, url ? url : "");
 		add_identity(s, target, &line);
-		screen_left(s, TONE_PLAIN, buf_text(&line), s->style->width - width - 4);
+		screen_left(s, TONE_PLAIN, screen_part(s, &line), s->style->width - width - 4);
 		screen_line_end(s);
 	}
 	buf_addc(s->out, '\n');
@@ -229,7 +229,7 @@ static void ratio_head(const struct screen *s, const json_t *targets, size_t fro
 
 	buf_addf(&head, "against %s", base ? base : "");
 	buf_addc(s->out, '\n');
-	screen_left(s, TONE_BOLD, buf_text(&head), label);
+	screen_left(s, TONE_BOLD, screen_part(s, &head), label);
 	for (size_t i = from; i < to; i++) {
 		CLEANUP_FREE char *name =
 			screen_safe(s, text_of(json_array_get(targets, i), "label"));

@@ -32,7 +32,7 @@ static void phase_line(const struct screen *s, const json_t *phase, unsigned lab
 	buf_adds(s->out, "  ");
 	for (unsigned i = 0; i < filled; i++)
 		buf_adds(&bar, s->style->utf8 ? "\u2588" : "#");
-	screen_text(s, TONE_DIM, buf_text(&bar));
+	screen_text(s, TONE_DIM, screen_part(s, &bar));
 	screen_line_end(s);
 }
 
@@ -56,7 +56,7 @@ static void one_budget(const struct screen *s, const json_t *budget)
 	label = label > 24 ? 24 : label;
 	buf_addf(&head, "Where one session goes: %s, %s in all", target ? target : "",
 		 num_format_ns(text, sum));
-	screen_heading(s, buf_text(&head));
+	screen_heading(s, screen_part(s, &head));
 	json_array_foreach(phases, i, phase) phase_line(s, phase, label);
 }
 
@@ -77,6 +77,8 @@ static void failures_of(const struct screen *s, const json_t *benchmark, bool *a
 	const char *key, *detail;
 	size_t i;
 
+	if (!kinds)
+		s->out->failed = true;
 	json_array_foreach(json_object_get(benchmark, "runs"), i, run)
 		json_object_foreach(json_object_get(run, "errors"), key, count)
 	{
@@ -100,7 +102,7 @@ static void failures_of(const struct screen *s, const json_t *benchmark, bool *a
 		buf_addf(&line, "%s on %s: %.0f %s%s%s", text_of(benchmark, "name"),
 			 text_of(benchmark, "target"), json_number_value(count), key,
 			 *detail ? ", first: " : "", detail);
-		safe = screen_safe(s, buf_text(&line));
+		safe = screen_safe(s, screen_part(s, &line));
 		screen_wrap(s, TONE_PLAIN, "  ", safe ? safe : "");
 	}
 	json_decref(kinds);
@@ -133,7 +135,7 @@ static void checks(const struct screen *s, const json_t *root)
 			 message ? message : "");
 		buf_adds(s->out, "  ");
 		screen_left(s, strcmp(status, "pass") == 0 ? TONE_GOOD : TONE_BAD, status, 8);
-		screen_wrap(s, TONE_PLAIN, "", buf_text(&line));
+		screen_wrap(s, TONE_PLAIN, "", screen_part(s, &line));
 	}
 }
 
@@ -155,7 +157,7 @@ static void findings(const struct screen *s, const json_t *root)
 
 		buf_addf(&line, "%s%s%s%s%s", text_of(finding, "code"), *benchmark ? ": " : "",
 			 benchmark, *target ? " on " : "", target);
-		safe = screen_safe(s, buf_text(&line));
+		safe = screen_safe(s, screen_part(s, &line));
 		screen_wrap(s, TONE_BOLD, s->style->utf8 ? "\u25cf " : "! ", safe ? safe : "");
 		screen_wrap(s, TONE_PLAIN, "  ", evidence ? evidence : "");
 		if (remedy && *remedy)
@@ -215,7 +217,7 @@ static void noise(const struct screen *s, const json_t *root)
 	json_array_foreach(json_object_get(noise, "reasons"), i, reason)
 		buf_addf(&line, "%s %s", i ? ";" : "",
 			 json_string_value(reason) ? json_string_value(reason) : "");
-	safe = screen_safe(s, buf_text(&line));
+	safe = screen_safe(s, screen_part(s, &line));
 	screen_wrap(s, strcmp(verdict, "noisy") == 0 ? TONE_BAD : TONE_DIM, "", safe ? safe : "");
 }
 

@@ -239,7 +239,7 @@ static void syscalls(const struct table *t, const json_t *benchmark)
 			 over_runs(benchmark, key, ""));
 		before = ", ";
 	}
-	screen_wrap(&t->s, TONE_DIM, "    ", buf_text(&line));
+	screen_wrap(&t->s, TONE_DIM, "    ", screen_part(&t->s, &line));
 }
 
 /* Name and parameters of a case as one line of text. */
@@ -257,6 +257,7 @@ static void case_title(const struct screen *s, const json_t *benchmark, struct b
 						  ? screen_safe(s, json_string_value(value))
 						  : json_dumps(value, JSON_ENCODE_ANY);
 
+		out->failed = out->failed || !text;
 		buf_addf(out, " %s=%s", safe ? safe : "", text ? text : "");
 	}
 	s->out->failed = s->out->failed || out->failed;
@@ -290,8 +291,8 @@ static void one_case(struct table *t, const json_t *all, size_t index)
 	const json_t *first = json_array_get(all, index);
 
 	case_title(&t->s, first, &title);
-	if (!t->several && screen_columns(buf_text(&title)) <= t->label) {
-		screen_left(&t->s, TONE_BOLD, buf_text(&title), t->label);
+	if (!t->several && screen_columns(screen_part(&t->s, &title)) <= t->label) {
+		screen_left(&t->s, TONE_BOLD, screen_part(&t->s, &title), t->label);
 		numbers(t, first);
 		headline(t, first);
 		syscalls(t, first);
@@ -299,7 +300,7 @@ static void one_case(struct table *t, const json_t *all, size_t index)
 			table_details(&t->s, first);
 		return;
 	}
-	screen_left(&t->s, TONE_BOLD, buf_text(&title), t->s.style->width);
+	screen_left(&t->s, TONE_BOLD, screen_part(&t->s, &title), t->s.style->width);
 	screen_line_end(&t->s);
 	for (size_t i = index; i < json_array_size(all); i++) {
 		const json_t *b = json_array_get(all, i);
