@@ -63,7 +63,7 @@ struct extra_metric *benchmark_add_metric(struct benchmark *b, const char *name,
 		return NULL;
 	}
 	for (size_t i = 0; i < b->n_runs; i++)
-		x->values[i] = NAN;
+		x->values[i] = (double)NAN;
 	b->n_extra++;
 	return x;
 }
