@@ -30,7 +30,7 @@ struct timer {
 	struct timer *child, *next, *prev;
 };
 
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Real time: CLOCK_MONOTONIC, epoll_pwait2 with ns time-outs (ppoll and epoll_wait where the kernel has none), timer
  * slack 1 ns for the calling thread. */
@@ -71,7 +71,8 @@ enum loop_end {
 /* Runs until one of the above; deadline_ns 0: none. Events are dispatched before timers of the same wake-up; a timer
  * that a callback sets for a time already past fires in the next round. A deadline that is past still lets what is
  * ready be dispatched once. An epoll failure is ERR_INTERNAL. With `ignore_stop` the user's request does not end it (for tidying up). */
-int loop_run(struct loop *l, uint64_t deadline_ns, enum loop_end *why, struct err *e) ERR_MUST_CHECK;
+int loop_run(struct loop *l, uint64_t deadline_ns, enum loop_end *why,
+	     struct err *e) ERR_MUST_CHECK;
 void loop_ignore_stop(struct loop *l, bool ignore);
 /* Makes the innermost loop_run return after the current callback. From this thread only. */
 void loop_stop(struct loop *l);

@@ -21,8 +21,9 @@ struct outcome {
 	uint64_t planned_ns; /* filled by the engine */
 	uint64_t sent_ns, first_ns, done_ns;
 	uint64_t mark_ns[OUTCOME_MARKS];
-	uint64_t bytes;       /* payload moved, for throughput */
-	uint64_t value;       /* a number of the target's own (device time, free memory...), with has_value */
+	uint64_t bytes; /* payload moved, for throughput */
+	uint64_t
+		value; /* a number of the target's own (device time, free memory...), with has_value */
 	bool has_value;
 	const char *failure;
 	const char *detail;

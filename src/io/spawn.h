@@ -15,23 +15,26 @@
  * program); nothing is left of the child then. What is still in the group when its leader has ended is killed with it.
  */
 struct spawn_params {
-	char *const *argv;      /* argv[0] is searched in PATH */
-	const char *cwd;        /* NULL: ours */
+	char *const *argv;	/* argv[0] is searched in PATH */
+	const char *cwd;	/* NULL: ours */
 	const char *const *env; /* "K=V" added to ours, NULL-terminated; NULL: none */
-	int in, out, err;       /* descriptors for 0, 1, 2; -1: /dev/null */
-	int tty;                /* >= 0: slave of a pty; becomes 0, 1, 2 and the controlling terminal of a new session */
-	int keep_fd;            /* >= 0: this descriptor is passed on as number 3 (readiness) */
-	bool hold;              /* the child waits before exec until spawn_release (tracers attach in between) */
+	int in, out, err;	/* descriptors for 0, 1, 2; -1: /dev/null */
+	int tty; /* >= 0: slave of a pty; becomes 0, 1, 2 and the controlling terminal of a new session */
+	int keep_fd; /* >= 0: this descriptor is passed on as number 3 (readiness) */
+	bool hold; /* the child waits before exec until spawn_release (tracers attach in between) */
 };
-#define SPAWN_DEFAULT { .in = -1, .out = -1, .err = -1, .tty = -1, .keep_fd = -1 }
+#define SPAWN_DEFAULT \
+	{ \
+		.in = -1, .out = -1, .err = -1, .tty = -1, .keep_fd = -1 \
+	}
 
 struct child {
 	pid_t pid;
-	int pidfd;      /* readable when it has ended */
-	int hold_fd;    /* write end that releases a held child, -1 */
-	int error_fd;   /* where a held child reports a failed exec, -1 */
+	int pidfd;    /* readable when it has ended */
+	int hold_fd;  /* write end that releases a held child, -1 */
+	int error_fd; /* where a held child reports a failed exec, -1 */
 	bool reaped;
-	int status;     /* as of waitpid, when reaped */
+	int status;	     /* as of waitpid, when reaped */
 	struct rusage usage; /* when reaped: of it and its waited-for children */
 };
 
