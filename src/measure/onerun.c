@@ -238,7 +238,6 @@ static void drop_empty(struct run *run)
 static int collect(struct onerun_team *t, bool *interrupted, struct err *e)
 {
 	uint64_t first = UINT64_MAX, last = 0;
-	bool dead = true;
 
 	for (unsigned i = 0; i < t->n; i++) {
 		uint64_t start, end;
@@ -248,7 +247,6 @@ static int collect(struct onerun_team *t, bool *interrupted, struct err *e)
 		first = start < first ? start : first;
 		last = end > last ? end : last;
 		*interrupted |= worker_interrupted(t->part[i].worker);
-		dead &= worker_dead(t->part[i].worker);
 	}
 	t->run->start_offset_ns = ns_since(t->o->origin_ns, first);
 	t->run->duration_ns = ns_since(first, last);
