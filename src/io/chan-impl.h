@@ -49,7 +49,7 @@ struct chan {
 	size_t out_off;
 	bool connected, ready, paused, failed, out_held;
 	bool in_held; /* the kind has no room for input now */
-	bool *gone; /* set to true when freed inside a callback */
+	bool *gone;   /* set to true when freed inside a callback */
 	struct err error;
 	void (*closed)(void *ctx, struct chan *c);
 	struct chan_fact fact[CHAN_FACTS_MAX];

@@ -27,14 +27,14 @@ struct impair {
 	struct timer timer;
 	struct held **heap; /* earliest first */
 	size_t n, cap, bytes;
-	uint64_t order, last_due_ns;
+	uint64_t order, last_due_ns, idle_ns; /* idle_ns: when the line has sent what it has */
 	struct impair_counts counts;
 };
 
 bool impair_is_on(const struct impair_params *p)
 {
 	return p->delay_ns || p->jitter_ns || p->loss_ppm || p->dup_ppm || p->reorder_ppm ||
-	       p->n_rules;
+	       p->rate_bps || p->n_rules;
 }
 
 /* splitmix64 (Steele, Lea, Flood 2014). */
@@ -201,19 +201,30 @@ static struct fate decide(struct impair *i)
 	return f;
 }
 
+/* When a packet that enters now has been put on the line. */
+static uint64_t on_the_line(struct impair *i, size_t len)
+{
+	uint64_t now = loop_now(i->loop);
+
+	if (!i->params.rate_bps)
+		return now;
+	i->idle_ns = (i->idle_ns > now ? i->idle_ns : now) +
+		     (uint64_t)len * 8 * NS_PER_SEC / i->params.rate_bps;
+	return i->idle_ns;
+}
+
 static void pass(struct impair *i, const struct addr *to, const void *bytes, size_t len,
 		 const struct fate *f)
 {
 	const struct impair_params *p = &i->params;
-	uint64_t now, due;
+	uint64_t due;
 
-	if (!p->delay_ns && !f->jitter_ns && !f->extra_ns && !f->spoil && !i->n) {
+	if (!p->delay_ns && !p->rate_bps && !f->jitter_ns && !f->extra_ns && !f->spoil && !i->n) {
 		i->counts.passed++;
 		i->emit(i->ctx, to, bytes, len);
 		return;
 	}
-	now = loop_now(i->loop);
-	due = now + p->delay_ns + f->jitter_ns + f->extra_ns;
+	due = on_the_line(i, len) + p->delay_ns + f->jitter_ns + f->extra_ns;
 	/* jitter stretches the distances, it does not change the order; being late does */
 	if (!f->extra_ns) {
 		due = due > i->last_due_ns ? due : i->last_due_ns;

@@ -26,6 +26,7 @@ struct impair_params {
 	uint32_t loss_ppm, dup_ppm;
 	uint32_t reorder_ppm; /* held back by reorder_ns more, so that later ones overtake */
 	uint64_t reorder_ns;  /* 0: 1 ms */
+	uint64_t rate_bps; /* of the line, which carries one packet after the other; 0: no limit */
 	struct impair_rule rule[IMPAIR_RULES_MAX];
 	size_t n_rules;
 };

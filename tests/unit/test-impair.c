@@ -118,6 +118,28 @@ static void test_jitter_keeps_order(void **state)
 	impair_free(i);
 }
 
+static void test_rate_spaces_packets(void **state)
+{
+	/* 5 bytes at 40 kbit/s are 1 ms */
+	struct impair_params p = { .delay_ns = 10 * NS_PER_MS, .rate_bps = 40000 };
+	struct impair *i = link_of(&p, 1);
+
+	(void)state;
+	assert_true(impair_is_on(&p));
+	for (uint32_t k = 0; k < 100; k++)
+		put(i, k);
+	run_out();
+	put(i, 100); /* an idle line starts at once */
+	run_out();
+	assert_int_equal(got.n, 101);
+	for (uint32_t k = 0; k < 100; k++) {
+		assert_int_equal(got.number[k], k);
+		assert_true(got.at[k] == NS_PER_SEC + (11 + k) * NS_PER_MS);
+	}
+	assert_true(got.at[100] == got.at[99] + 11 * NS_PER_MS);
+	impair_free(i);
+}
+
 static void within(uint64_t count, double n, double p)
 {
 	double sigma = sqrt(n * p * (1 - p));
@@ -235,6 +257,7 @@ int main(void)
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_delay_is_exact),
 		cmocka_unit_test(test_jitter_keeps_order),
+		cmocka_unit_test(test_rate_spaces_packets),
 		cmocka_unit_test(test_probabilities),
 		cmocka_unit_test(test_same_seed_same_fate),
 		cmocka_unit_test(test_script),
