@@ -47,8 +47,9 @@ VERSION_BASE := 0.1.0
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wvla -Wundef \
 	-Wwrite-strings -Wcast-qual -Wformat=2 -Wnull-dereference -Wconversion -Wno-sign-conversion \
-	-Wimplicit-fallthrough -Wdouble-promotion -Wdate-time
-GCC_WARN := -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wjump-misses-init -Wformat-signedness -Warith-conversion
+	-Wimplicit-fallthrough -Wdate-time
+GCC_WARN := -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wjump-misses-init -Wformat-signedness -Warith-conversion \
+	-Wdouble-promotion # clang objects to INFINITY and NAN
 CLANG_WARN := -Wcomma -Wconditional-uninitialized -Wshorten-64-to-32 -Wmissing-variable-declarations -Wthread-safety
 IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 WARN += $(if $(IS_CLANG),$(CLANG_WARN),$(GCC_WARN))

@@ -99,7 +99,7 @@ def test_comments_strings_and_members_are_no_calls(tree):
     (tree / "src" / "base" / "planted.c").write_text(
         '/* atoi(s), exit(1)\n * goto out */\nconst char *f(void)\n{\n\treturn "printf(x) goto \\" exit(1)"; // sleep(1)\n}\n'
         "int g(struct x *p)\n{\n\treturn p->exit(1) + p->ops.accept(2) + my_sleep(3);\n}\n")
-    assert layers(tree).stdout == ""
+    assert "planted" not in layers(tree).stdout
 
 
 def test_deps_without_root_names_the_line_to_type(tmp_path):
