@@ -23,6 +23,10 @@ void trace_watch_done(struct trace_watch *w)
 	if (w->has_child)
 		spawn_stop(&w->child, NS_PER_SEC);
 	w->has_child = false;
+	for (size_t i = 0; i < w->n; i++)
+		if (w->target[i].pidfd > 0)
+			close(w->target[i].pidfd);
+	w->n = 0;
 }
 
 static struct trace_target *add_target(struct trace_watch *w, const char *selector, struct err *e)
@@ -207,9 +211,16 @@ static int find_listeners(struct trace_watch *w, bool *missing, struct err *e)
 
 static int add_pids(struct trace_watch *w, struct err *e)
 {
-	for (uint32_t i = 0; i < w->n; i++)
-		if (w->target[i].pid && tracer_add(w->tracer, i, w->target[i].pid, false, e) < 0)
+	for (uint32_t i = 0; i < w->n; i++) {
+		struct trace_target *t = &w->target[i];
+
+		if (!t->pid)
+			continue;
+		/* before it is added: what ended and was replaced by another of its number is seen */
+		t->pidfd = (int)syscall(SYS_pidfd_open, t->pid, 0);
+		if (tracer_add(w->tracer, i, t->pid, false, e) < 0)
 			return -1;
+	}
 	return 0;
 }
 
@@ -270,17 +281,16 @@ static int release_command(struct trace_watch *w, struct err *e)
 	return -1;
 }
 
+/* All that was named has ended, also when nobody has waited for it. */
 static bool all_pids_ended(const struct trace_watch *w)
 {
-	size_t named = 0, alive = 0;
-
 	for (size_t i = 0; i < w->n; i++) {
-		named += w->target[i].pid != 0;
-		alive += w->target[i].pid != 0 && kill(w->target[i].pid, 0) < 0
-				 ? errno != ESRCH
-				 : w->target[i].pid != 0;
+		struct pollfd p = { .fd = w->target[i].pidfd, .events = POLLIN };
+
+		if (!w->target[i].pid || poll(&p, 1, 0) == 0)
+			return false;
 	}
-	return named == w->n && alive == 0;
+	return true;
 }
 
 struct loop_state {

@@ -33,7 +33,8 @@ struct trace_target {
 	char url[160]; /* for the document: "pid:12", "comm:NAME", "port:69/udp", "exec:CMD..." */
 	bool is_port, found; /* a port without a listener yet is not found */
 	struct listener_port port;
-	pid_t pid; /* pid: targets and CMD, else 0 */
+	pid_t pid; /* of -p, else 0 */
+	int pidfd; /* of it: readable when it has ended */
 };
 
 struct trace_watch {
