@@ -109,6 +109,74 @@ static bool is_shown_above(const json_t *benchmark, const char *name)
 	       strcmp(name, text_of(benchmark, "headline")) == 0;
 }
 
+/* Median over the runs; NaN where there is none. */
+static double middle(const json_t *metrics, const char *name)
+{
+	const json_t *v = json_object_get(
+		json_object_get(json_object_get(metrics, name), "summary"), "median");
+
+	return json_is_number(v) ? json_number_value(v) : (double)NAN;
+}
+
+/* "  mean 99.5 us": one number of a distribution. */
+static void detail(const struct screen *s, const json_t *metrics, const char *distribution,
+		   size_t len, const char *what, const char *unit)
+{
+	char name[128], value[NUM_TEXT_MAX];
+
+	snprintf(name, sizeof(name), "%.*s.%s", (int)len, distribution, what);
+	num_format_unit(value, middle(metrics, name), unit);
+	buf_addf(s->out, "  %s ", what);
+	screen_right(s, TONE_PLAIN, value, 8);
+}
+
+/* A distribution takes one line, wherever its median stands; its other numbers are on that line. */
+static bool is_on_a_line_above(const json_t *metrics, const char *key)
+{
+	static const char *const others[] = { ".mean", ".p95", ".p99", ".max", ".min" };
+	const char *dot = strrchr(key, '.');
+	char name[128];
+
+	for (size_t i = 0; dot && i < sizeof(others) / sizeof(others[0]); i++) {
+		if (strcmp(dot, others[i]) != 0)
+			continue;
+		snprintf(name, sizeof(name), "%.*s.median", (int)(dot - key), key);
+		return json_object_get(metrics, name) != NULL;
+	}
+	return false;
+}
+
+static void detail_line(const struct screen *s, const json_t *metrics, const char *key,
+			const json_t *metric)
+{
+	const char *unit = text_of(metric, "unit"), *dot = strrchr(key, '.');
+	bool distribution = dot && strcmp(dot, ".median") == 0;
+	size_t len = distribution ? (size_t)(dot - key) : strlen(key);
+	CLEANUP(buf_done) struct buf safe = BUF_INIT;
+	char value[NUM_TEXT_MAX], spread[NUM_TEXT_MAX];
+
+	if (buf_add_safe(&safe, key, len) < 0)
+		s->out->failed = true; /* no memory: no table rather than another one */
+	buf_adds(s->out, "    ");
+	screen_left(s, TONE_DIM, buf_text(&safe), 22);
+	if (distribution) {
+		if (s->style->width >= 76)
+			detail(s, metrics, key, len, "mean", unit);
+		detail(s, metrics, key, len, "median", unit);
+		detail(s, metrics, key, len, "p95", unit);
+	} else {
+		num_format_unit(value, middle(metrics, key), unit);
+		num_format_unit(spread,
+				json_number_value(
+					json_object_get(json_object_get(metric, "summary"), "mad")),
+				unit);
+		screen_right(s, TONE_PLAIN, value, 12);
+		buf_adds(s->out, s->style->utf8 ? "  \u00b1 " : "  +- ");
+		screen_text(s, TONE_DIM, spread);
+	}
+	screen_line_end(s);
+}
+
 void table_details(const struct screen *s, const json_t *benchmark)
 {
 	json_t *metrics = json_object_get(benchmark, "metrics"), *metric;
@@ -116,22 +184,10 @@ void table_details(const struct screen *s, const json_t *benchmark)
 
 	json_object_foreach(metrics, key, metric)
 	{
-		const json_t *summary = json_object_get(metric, "summary");
-		CLEANUP_FREE char *name = screen_safe(s, key);
-		char value[NUM_TEXT_MAX], spread[NUM_TEXT_MAX];
-		const char *unit = text_of(metric, "unit");
-
-		if (is_shown_above(benchmark, key) ||
-		    !json_is_number(json_object_get(summary, "median")))
+		if (is_shown_above(benchmark, key) || isnan(middle(metrics, key)) ||
+		    is_on_a_line_above(metrics, key))
 			continue;
-		buf_adds(s->out, "    ");
-		screen_left(s, TONE_DIM, name ? name : "", 32);
-		num_format_unit(value, json_number_value(json_object_get(summary, "median")), unit);
-		num_format_unit(spread, json_number_value(json_object_get(summary, "mad")), unit);
-		screen_right(s, TONE_PLAIN, value, 12);
-		buf_adds(s->out, s->style->utf8 ? "  \u00b1 " : "  +- ");
-		screen_text(s, TONE_DIM, spread);
-		screen_line_end(s);
+		detail_line(s, metrics, key, metric);
 	}
 }
 
