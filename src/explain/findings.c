@@ -16,30 +16,32 @@ enum {
 	WHERE_ANY = 7
 };
 
-/* A cause that leaves its mark at a certain latency. `multiples`: the mark may stand several times in a row. */
+/* A cause that leaves its mark at a certain latency. `multiples`: the mark may stand several times in a row. `rare`: it
+ * is a matter of the tail, a few operations that meet it suffice; the others are met by most operations or by none. */
 struct signature {
 	const char *code;
 	unsigned where;
 	uint64_t low_ns, high_ns;
 	unsigned multiples;
+	bool rare;
 	const char *cause, *remedy;
 };
 
 /* clang-format off */
 static const struct signature signatures[] = {
-	{ "delayed-ack", WHERE_TCP, 38000000, 47000000, 1,
+	{ "delayed-ack", WHERE_TCP, 38000000, 47000000, 1, true,
 	  "Nagle's algorithm waits for an acknowledgement that the other side delays by 40 ms",
 	  "set TCP_NODELAY where small pieces are written: ser2net accepter tcp(nodelay); a Python client's own socket" },
-	{ "chardelay", WHERE_TCP, 3200000, 3900000, 2,
+	{ "chardelay", WHERE_TCP, 3200000, 3900000, 2, false,
 	  "ser2net waits for further characters before it sends what the device said",
 	  "in ser2net.yaml: options: chardelay: false (together with tcp(nodelay), or the 40 ms wait shows)" },
-	{ "sleep-10ms", WHERE_ANY, 9900000, 11900000, 1,
+	{ "sleep-10ms", WHERE_ANY, 9900000, 11900000, 1, false,
 	  "a loop on the way sleeps 10 ms whenever it finds nothing to read",
 	  "make that reader wait for the event (poll, select, blocking read) instead of sleeping" },
-	{ "sleep-50ms", WHERE_ANY, 49500000, 54000000, 8,
+	{ "sleep-50ms", WHERE_ANY, 49500000, 54000000, 8, false,
 	  "a loop on the way sleeps 50 ms before it looks for an answer",
 	  "wait for the answer's event; pyserial's rfc2217 sleeps so seven times to open a port" },
-	{ "latency-timer", WHERE_SERIAL, 15200000, 17500000, 1,
+	{ "latency-timer", WHERE_SERIAL, 15200000, 17500000, 1, false,
 	  "an FTDI adapter holds short answers back until its latency timer of 16 ms runs out",
 	  "set the port low_latency (?low_latency=1), or write 1 to its latency_timer in sysfs" },
 };
@@ -86,7 +88,7 @@ static bool is_marked(const struct histogram *h, const struct signature *s, uint
 		return false;
 	if (100 * n >= USUAL_PERCENT * h->n)
 		return true;
-	return 100 * n >= RARE_PERCENT * h->n && usual * RARE_FACTOR <= s->low_ns;
+	return s->rare && 100 * n >= RARE_PERCENT * h->n && usual * RARE_FACTOR <= s->low_ns;
 }
 
 static bool is_native(const json_t *target)

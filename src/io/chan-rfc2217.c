@@ -25,6 +25,7 @@ struct rfc_chan {
 	bool ignore_control, unsendable;
 	struct buf in; /* decoded, not yet read from `at` on */
 	size_t at;
+	bool settled; /* CHAN_SETTLED was told */
 };
 
 static void rfc_expired(struct timer *t, uint64_t now_ns);
@@ -172,49 +173,72 @@ static ssize_t decode(struct chan *c, struct err *e)
 	return (ssize_t)waiting(r);
 }
 
-static uint64_t patience(const struct chan *c, const struct rfc_chan *r)
+static uint64_t option_patience(const struct chan *c)
 {
-	uint64_t ns = c->p.option_timeout_ns;
+	uint64_t ns = c->p.option_timeout_ns / 5;
 
-	if (rfc2217_client_awaits_required(&r->client))
-		return ns;
-	return ns / 5 < OPTIONAL_MAX_MS * NS_PER_MS ? ns / 5 : OPTIONAL_MAX_MS * NS_PER_MS;
+	return ns < OPTIONAL_MAX_MS * NS_PER_MS ? ns : OPTIONAL_MAX_MS * NS_PER_MS;
 }
 
+static uint64_t patience(const struct chan *c, const struct rfc_chan *r)
+{
+	return rfc2217_client_awaits_required(&r->client) ? c->p.option_timeout_ns
+							  : option_patience(c);
+}
+
+/* One line for all options that were never answered; the signature is a courtesy. */
 static void warn_missing(struct chan *c)
 {
 	struct rfc_chan *r = c->impl;
-	uint64_t now = loop_now(c->loop);
+	uint64_t waited = option_patience(c);
+	char names[96] = "";
 
 	for (size_t i = 0; i < RFC2217_ITEMS; i++) {
 		const struct rfc2217_item *it = &r->client.item[i];
+		size_t used = strlen(names);
 
-		if (!it->wanted || !it->asked_ns || it->answered_ns || i == RFC2217_ITEM_BINARY)
-			continue;
-		log_say(c->p.log, i == RFC2217_ITEM_SIGNATURE ? LOG_NOTE : LOG_WARNING,
-			"rfc2217-no-answer", "%s: no answer to %s within %.1f ms", c->p.url->shown,
-			it->name, (double)ns_since(it->asked_ns, now) / 1e6);
+		if (it->wanted && it->asked_ns && !it->answered_ns && i != RFC2217_ITEM_BINARY &&
+		    i != RFC2217_ITEM_SIGNATURE)
+			snprintf(names + used, sizeof(names) - used, "%s%s", used ? ", " : "",
+				 it->name);
 	}
+	if (names[0])
+		log_say(c->p.log, LOG_WARNING, "rfc2217-no-answer",
+			"%s: no answer to %s within %.0f ms", c->p.url->shown, names,
+			(double)waited / 1e6);
 }
 
-static void become_ready(struct chan *c)
+/* Bytes may flow as soon as the required answers are there; the others come behind them, or not at all. */
+static bool become_ready(struct chan *c)
 {
 	struct rfc_chan *r = c->impl;
 	struct err e;
 
-	timer_cancel(c->loop, &r->expiry);
 	timer_cancel(c->loop, &c->wait);
-	warn_missing(c);
-	if (r->client.signature[0])
-		chan_fact(c, "signature", r->client.signature);
 	c->ready = true;
 	c->in_held = false;
 	if (waiting(r))
 		timer_set(c->loop, &c->look, loop_now(c->loop), c->look.fired);
 	if (!chan_emit(c, CHAN_READY) || c->failed || c->fd < 0)
-		return;
-	if (chan_update(c, &e) < 0)
+		return false;
+	if (chan_update(c, &e) < 0) {
 		chan_fail(c, &e);
+		return false;
+	}
+	return true;
+}
+
+/* Every option is answered or given up. False when the handler ended the channel. */
+static bool settle(struct chan *c)
+{
+	struct rfc_chan *r = c->impl;
+
+	timer_cancel(c->loop, &r->expiry);
+	r->settled = true;
+	warn_missing(c);
+	if (r->client.signature[0])
+		chan_fact(c, "signature", r->client.signature);
+	return chan_emit(c, CHAN_SETTLED) && !c->failed && c->fd >= 0;
 }
 
 /* What the opener may do about it, after the reason. */
@@ -252,24 +276,31 @@ static void fail_negotiation(struct chan *c)
 	chan_fail(c, &e);
 }
 
-/* After anything that may have moved the negotiation on. */
-static void proceed(struct chan *c)
+/* After anything that may have moved the negotiation on. False when the channel is not to be used any more. */
+static bool proceed(struct chan *c)
 {
 	struct rfc_chan *r = c->impl;
+	bool may_start;
 	struct err e;
 
 	if (send_pieces(c, &e) < 0) {
 		chan_fail_late(c, &e);
-		return;
+		return false;
 	}
-	if (r->client.stage == RFC2217_STAGE_READY) {
-		become_ready(c);
-	} else if (r->client.stage == RFC2217_STAGE_FAILED) {
+	if (r->client.stage == RFC2217_STAGE_FAILED) {
 		fail_negotiation(c);
-	} else if (r->client.stage != r->stage || !timer_is_set(&r->expiry)) {
+		return false;
+	}
+	if (r->client.stage != RFC2217_STAGE_READY &&
+	    (r->client.stage != r->stage || !timer_is_set(&r->expiry))) {
 		r->stage = r->client.stage;
 		timer_set(c->loop, &r->expiry, loop_now(c->loop) + patience(c, r), rfc_expired);
 	}
+	may_start = r->client.stage == RFC2217_STAGE_READY ||
+		    (r->client.stage == RFC2217_STAGE_OPTIONAL && !c->style.negotiate_serial);
+	if (may_start && !c->ready && !become_ready(c))
+		return false;
+	return r->client.stage != RFC2217_STAGE_READY || r->settled || settle(c);
 }
 
 static void rfc_expired(struct timer *t, uint64_t now_ns)
@@ -346,9 +377,11 @@ static void rfc_input(struct chan *c)
 			chan_fail_late(c, &e);
 			return;
 		}
-		if (!c->ready) {
-			proceed(c);
-			return;
+		if (!r->settled) {
+			bool was_ready = c->ready;
+
+			if (!proceed(c) || !was_ready)
+				return;
 		}
 		if (n == 0)
 			return;

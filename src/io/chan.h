@@ -12,10 +12,11 @@
 
 enum chan_event {
 	CHAN_CONNECTED, /* transport is there: process spawned, port open, TCP connected */
-	CHAN_READY,     /* negotiated as well (at once after CONNECTED but for rfc2217); bytes may flow */
-	CHAN_READABLE,  /* chan_read will bring bytes or the end */
-	CHAN_DRAINED,   /* everything given to chan_write is with the kernel (only after it was not) */
-	CHAN_FAILED,    /* chan_error() says why; nothing else will come */
+	CHAN_READY, /* negotiated as well (at once after CONNECTED but for rfc2217); bytes may flow */
+	CHAN_SETTLED, /* rfc2217 only, after READY: every option was answered or given up (chan_options is final) */
+	CHAN_READABLE, /* chan_read will bring bytes or the end */
+	CHAN_DRAINED, /* everything given to chan_write is with the kernel (only after it was not) */
+	CHAN_FAILED,  /* chan_error() says why; nothing else will come */
 };
 
 struct chan;
@@ -26,21 +27,22 @@ typedef void chan_handler(void *ctx, struct chan *c, enum chan_event ev);
 
 /* An RFC 2217 option and when it was asked and answered (0: not yet / never). */
 struct chan_option {
-	const char *name; /* "binary", "com-port", "baud", "datasize", "parity", "stopsize", "flow", "dtr", "rts", "purge-rx", "purge-tx", "signature" */
+	const char *
+		name; /* "binary", "com-port", "baud", "datasize", "parity", "stopsize", "flow", "dtr", "rts", "purge-rx", "purge-tx", "signature" */
 	uint64_t asked_ns, answered_ns;
 	uint32_t requested, answered; /* wire values; for telnet options 1 = agreed, 0 = refused */
-	bool required;                /* missing answer fails the channel; else it is a warning */
+	bool required;		      /* missing answer fails the channel; else it is a warning */
 };
 enum { CHAN_OPTIONS_MAX = 24 };
 
 /* A peer's documented client-side waits, for --client-style: how an imitated client opens, polls and closes. */
 struct chan_style {
-	bool nodelay;              /* TCP_NODELAY */
+	bool nodelay;		    /* TCP_NODELAY */
 	uint64_t negotiate_poll_ns; /* sleep before each look at the negotiation, 0: event-driven */
-	bool negotiate_serial;     /* ask for one option after the other instead of one burst */
-	uint64_t read_poll_ns;     /* sleep when nothing is there, 0: event-driven */
-	uint64_t close_wait_ns;    /* sleep in close */
-	bool lower_lines_on_close; /* RTS and DTR off (acknowledged) before closing */
+	bool negotiate_serial;	    /* ask for one option after the other instead of one burst */
+	uint64_t read_poll_ns;	    /* sleep when nothing is there, 0: event-driven */
+	uint64_t close_wait_ns;	    /* sleep in close */
+	bool lower_lines_on_close;  /* RTS and DTR off (acknowledged) before closing */
 };
 extern const struct chan_style chan_style_native, chan_style_pyserial, chan_style_mpremote;
 
@@ -48,17 +50,20 @@ struct chan_params {
 	const struct url *url; /* borrowed for the life of the channel */
 	const struct chan_style *style;
 	const struct log *log;
-	uint64_t option_timeout_ns; /* for required answers; optional ones get a fifth of it, at most 100 ms */
+	uint64_t
+		option_timeout_ns; /* for required answers; optional ones get a fifth of it, at most 100 ms */
 	bool raise_dtr, raise_rts, set_lines; /* set_lines: touch DTR/RTS at all */
-	bool purge;                 /* purge both buffers on open */
-	const struct serial_layer *serial; /* io/serial-port.h; NULL: the machine's own (others are for tests) */
+	bool purge;			      /* purge both buffers on open */
+	const struct serial_layer
+		*serial; /* io/serial-port.h; NULL: the machine's own (others are for tests) */
 	chan_handler *handler;
 	void *ctx;
 };
 
 /* Why chan_open exists in two halves: making is untimed (resolution, parsing), chan_start begins the timed part and
  * returns at once; CONNECTED/READY/FAILED follow from the loop (or from inside chan_start). */
-int chan_new(struct chan **out, struct loop *l, const struct chan_params *p, struct err *e) ERR_MUST_CHECK;
+int chan_new(struct chan **out, struct loop *l, const struct chan_params *p,
+	     struct err *e) ERR_MUST_CHECK;
 void chan_start(struct chan *c);
 
 /* Reads up to size bytes, telnet removed. Returns > 0 bytes, 0 nothing now, -1 end or failure (chan_error()). A

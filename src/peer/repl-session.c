@@ -49,7 +49,7 @@ struct repl_session {
 
 	struct chan *chan, *closed_chan; /* a closed one is freed outside its own callback */
 	struct rawrepl r;
-	bool connected, ready, repl_over, gap_over;
+	bool connected, ready, settled, repl_over, gap_over;
 
 	struct repl_steps program;
 	unsigned at;
@@ -398,6 +398,64 @@ static void pin_device(const struct repl_session *rs)
 			rs->w->server_cpu);
 }
 
+/* Adds "NAME" or "NAME=VALUE" to a blank-separated list. */
+static void append(char *out, size_t size, const char *name, bool with_value, unsigned value)
+{
+	size_t used = strlen(out);
+
+	if (used >= size)
+		return;
+	if (with_value)
+		snprintf(out + used, size - used, "%s%s=%u", used ? " " : "", name, value);
+	else
+		snprintf(out + used, size - used, "%s%s", used ? " " : "", name);
+}
+
+static void learn(struct repl_session *rs, const char *key, char *to, size_t size)
+{
+	const char *value = chan_identity(rs->chan, key);
+
+	if (value && !to[0])
+		snprintf(to, size, "%s", value);
+}
+
+static void learn_facts(struct repl_session *rs)
+{
+	struct repl_seen *seen = rs->w->seen;
+
+	if (!seen)
+		return;
+	learn(rs, "signature", seen->signature, sizeof(seen->signature));
+	learn(rs, "latency_timer_ms", seen->latency_timer, sizeof(seen->latency_timer));
+	learn(rs, "driver", seen->driver, sizeof(seen->driver));
+}
+
+/* What the negotiation brought: sub-samples for its case, facts for the document. */
+static void negotiated(struct repl_session *rs)
+{
+	const struct chan_option *o;
+	struct repl_seen *seen = rs->w->seen;
+	bool first = seen && !seen->options[0] && !seen->missing[0];
+	size_t n = 0;
+
+	o = chan_options(rs->chan, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (first && o[i].asked_ns && o[i].answered_ns)
+			append(seen->options, sizeof(seen->options), o[i].name, true,
+			       o[i].answered);
+		else if (first && o[i].asked_ns)
+			append(seen->missing, sizeof(seen->missing), o[i].name, false, 0);
+		if (!rs->sink || rs->w->kind != REPL_NEGOTIATE || !o[i].asked_ns ||
+		    !o[i].answered_ns)
+			continue;
+		for (unsigned k = 0; repl_negotiate_subs[k]; k++)
+			if (strcmp(repl_negotiate_subs[k] + strlen("negotiate."), o[i].name) == 0)
+				rs->sink->record(rs->sink, k,
+						 ns_since(o[i].asked_ns, o[i].answered_ns));
+	}
+	learn_facts(rs);
+}
+
 static void on_chan(void *ctx, struct chan *c, enum chan_event ev)
 {
 	struct repl_session *rs = ctx;
@@ -411,8 +469,13 @@ static void on_chan(void *ctx, struct chan *c, enum chan_event ev)
 		break;
 	case CHAN_READY:
 		rs->ready = true;
+		learn_facts(rs);
 		if (rs->respawning)
 			rawrepl_wait_prompt(&rs->r);
+		break;
+	case CHAN_SETTLED:
+		rs->settled = true;
+		negotiated(rs);
 		break;
 	case CHAN_READABLE:
 		take_bytes(rs);
@@ -457,7 +520,7 @@ static void chan_begin(struct repl_session *rs)
 	rs->closed_chan = NULL;
 	chan_free(rs->chan);
 	rs->chan = NULL;
-	rs->connected = rs->ready = rs->respawning = false;
+	rs->connected = rs->ready = rs->settled = rs->respawning = false;
 	rawrepl_init(&rs->r);
 	if (chan_new(&rs->chan, rs->s.loop, &p, &e) < 0) {
 		rs->chan = NULL;
@@ -494,54 +557,6 @@ static void reset_begin(struct repl_session *rs)
 	if (rawrepl_soft_reset(&rs->r) < 0)
 		fail(rs, "desync", "the device is not at its raw prompt", true);
 	send_now(rs);
-}
-
-/* Adds "NAME" or "NAME=VALUE" to a blank-separated list. */
-static void append(char *out, size_t size, const char *name, bool with_value, unsigned value)
-{
-	size_t used = strlen(out);
-
-	if (used >= size)
-		return;
-	if (with_value)
-		snprintf(out + used, size - used, "%s%s=%u", used ? " " : "", name, value);
-	else
-		snprintf(out + used, size - used, "%s%s", used ? " " : "", name);
-}
-
-/* What the negotiation brought: sub-samples for its case, facts for the document. */
-static void negotiated(struct repl_session *rs)
-{
-	const struct chan_option *o;
-	struct repl_seen *seen = rs->w->seen;
-	bool learn = seen && !seen->options[0] && !seen->missing[0];
-	size_t n = 0;
-
-	o = chan_options(rs->chan, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (learn && o[i].asked_ns && o[i].answered_ns)
-			append(seen->options, sizeof(seen->options), o[i].name, true,
-			       o[i].answered);
-		else if (learn && o[i].asked_ns)
-			append(seen->missing, sizeof(seen->missing), o[i].name, false, 0);
-		if (!rs->sink || rs->w->kind != REPL_NEGOTIATE || !o[i].asked_ns ||
-		    !o[i].answered_ns)
-			continue;
-		for (unsigned k = 0; repl_negotiate_subs[k]; k++)
-			if (strcmp(repl_negotiate_subs[k] + strlen("negotiate."), o[i].name) == 0)
-				rs->sink->record(rs->sink, k,
-						 ns_since(o[i].asked_ns, o[i].answered_ns));
-	}
-	if (learn) {
-		const char *v;
-
-		if ((v = chan_identity(rs->chan, "signature")) != NULL)
-			snprintf(seen->signature, sizeof(seen->signature), "%s", v);
-		if ((v = chan_identity(rs->chan, "latency_timer_ms")) != NULL)
-			snprintf(seen->latency_timer, sizeof(seen->latency_timer), "%s", v);
-		if ((v = chan_identity(rs->chan, "driver")) != NULL)
-			snprintf(seen->driver, sizeof(seen->driver), "%s", v);
-	}
 }
 
 static void step_begin(struct repl_session *rs, unsigned step)
@@ -608,9 +623,9 @@ static bool step_is_over(struct repl_session *rs, unsigned step)
 	case STEP_CONNECT:
 		return rs->connected;
 	case STEP_NEGOTIATE:
-		if (rs->ready)
-			negotiated(rs);
 		return rs->ready;
+	case STEP_SETTLE:
+		return rs->settled;
 	case STEP_PROMPT:
 	case STEP_SYNC:
 	case STEP_ENTER:

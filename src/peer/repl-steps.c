@@ -84,7 +84,8 @@ static void program_operation(struct repl_steps *p, const struct repl_workload *
 		PUT(p, STEP_NEW, STEP_SENT, STEP_CONNECT, STEP_STAMP, STEP_NEGOTIATE, STEP_CLOSE);
 		break;
 	case REPL_NEGOTIATE:
-		PUT(p, STEP_NEW, STEP_CONNECT, STEP_SENT, STEP_NEGOTIATE, STEP_STAMP, STEP_CLOSE);
+		PUT(p, STEP_NEW, STEP_CONNECT, STEP_SENT, STEP_NEGOTIATE, STEP_STAMP, STEP_SETTLE,
+		    STEP_CLOSE);
 		break;
 	case REPL_BANNER:
 		if (spawned)

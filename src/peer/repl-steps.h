@@ -9,6 +9,7 @@ enum repl_step {
 	STEP_NEW,	/* a channel, not started */
 	STEP_CONNECT,	/* start it; until connected */
 	STEP_NEGOTIATE, /* until ready */
+	STEP_SETTLE,	/* until every option is answered or given up */
 	STEP_PROMPT,	/* a spawned device's first prompt, without sending */
 	STEP_SYNC,	/* any state of a device that was there before: interrupt, raw mode on */
 	STEP_ENTER,

