@@ -155,10 +155,9 @@ static void detail_line(const struct screen *s, const json_t *metrics, const cha
 	CLEANUP(buf_done) struct buf safe = BUF_INIT;
 	char value[NUM_TEXT_MAX], spread[NUM_TEXT_MAX];
 
-	if (buf_add_safe(&safe, key, len) < 0)
-		s->out->failed = true; /* no memory: no table rather than another one */
+	buf_add_safe(&safe, key, len);
 	buf_adds(s->out, "    ");
-	screen_left(s, TONE_DIM, buf_text(&safe), 22);
+	screen_left(s, TONE_DIM, screen_part(s, &safe), 22);
 	if (distribution) {
 		if (s->style->width >= 76)
 			detail(s, metrics, key, len, "mean", unit);

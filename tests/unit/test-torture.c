@@ -146,7 +146,7 @@ static void reading_is_whole_or_an_error(void **state)
 			fail_msg("allocation %ld failed: another table and no error", n);
 		errors += rc < 0;
 	}
-	assert_true(errors > 10);
+	assert_true(errors > 0);
 }
 
 int main(void)
