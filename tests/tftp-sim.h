@@ -123,7 +123,10 @@ static inline size_t sim_lie(struct sim *s, uint8_t *bytes, size_t len, size_t c
 		}
 		return len;
 	case 4:
-		return len + 40 <= cap ? (memset(bytes + len, 0x41, 40), len + 40) : len;
+		if (len + 40 > cap)
+			return len;
+		memset(bytes + len, 0x41, 40);
+		return len + 40;
 	default:
 		for (size_t i = 0; i < len && i < 64; i++)
 			bytes[i] = (uint8_t)s->source->pick(s->source, 256);

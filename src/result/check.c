@@ -15,7 +15,7 @@ int check_wrong(struct where *w, const char *fmt, ...)
 	return err_set(w->e, ERR_USAGE, "schema", "%s: %s", w->path, what);
 }
 
-static size_t enter(struct where *w, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static size_t enter(struct where *w, const char *fmt, ...)
 {
 	size_t before = w->len;
 	va_list ap;

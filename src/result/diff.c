@@ -138,8 +138,10 @@ static int judge(struct making *m, const struct side_case *a, const struct side_
 	if (!s.m || !s.n) {
 		row->gates = row->headline || gates_by_option(m, b, y->name);
 		row->verdict = s.m ? VERDICT_MISSING : s.n ? VERDICT_ADDED : VERDICT_NONE;
-		if (s.m)
-			row->base = (summary_sort(base, s.m), summary_median_sorted(base, s.m));
+		if (s.m) {
+			summary_sort(base, s.m);
+			row->base = summary_median_sorted(base, s.m);
+		}
 		if (s.n)
 			bounds_of(row, new, s.n);
 		return 0;
@@ -208,10 +210,12 @@ static int whole_case(struct making *m, const struct side_case *c, enum verdict 
 
 	if (headline)
 		return one_sided(m, c, headline, verdict);
-	if (c->n_metrics)
-		return one_sided(m, c, &c->metric[0], verdict) < 0
-			       ? -1
-			       : (m->report->row[before].gates = true, 0);
+	if (c->n_metrics) {
+		if (one_sided(m, c, &c->metric[0], verdict) < 0)
+			return -1;
+		m->report->row[before].gates = true;
+		return 0;
+	}
 	if (!add_row(m, c, &nothing))
 		return -1;
 	m->report->row[before].metric = "(nothing was measured)";
