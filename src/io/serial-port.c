@@ -77,7 +77,7 @@ static unsigned control_flags(const struct serial_settings *s)
 	return flags;
 }
 
-static int configure(const struct serial_layer *l, const char *path, int fd,
+int serial_configure(const struct serial_layer *l, const char *path, int fd,
 		     const struct serial_settings *s, struct err *e)
 {
 	const unsigned ours =
@@ -126,7 +126,8 @@ int serial_open(const struct serial_layer *layer, const char *path, const struct
 	if (fd < 0)
 		return err_sys(e, errno == EACCES || errno == EPERM ? ERR_MACHINE : ERR_USAGE,
 			       "cannot open %s", path);
-	if ((s->exclusive && lock(layer, path, fd, e) < 0) || configure(layer, path, fd, s, e) < 0)
+	if ((s->exclusive && lock(layer, path, fd, e) < 0) ||
+	    serial_configure(layer, path, fd, s, e) < 0)
 		return -1;
 	real = serial_baud(layer, fd);
 	if (real && real != s->baud)
@@ -205,4 +206,42 @@ int serial_latency_timer(const struct serial_layer *layer, const char *path)
 	for (ssize_t i = 0; i < n && i < 4 && text[i] >= '0' && text[i] <= '9'; i++)
 		value = value * 10 + (text[i] - '0');
 	return value;
+}
+
+void serial_discard(const struct serial_layer *layer, int fd, bool received, bool unsent)
+{
+	if (received)
+		control(layer, fd, TCFLSH, (void *)(uintptr_t)TCIFLUSH);
+	if (unsent)
+		control(layer, fd, TCFLSH, (void *)(uintptr_t)TCOFLUSH);
+}
+
+void serial_break(const struct serial_layer *layer, int fd, bool on)
+{
+	control(layer, fd, on ? TIOCSBRK : TIOCCBRK, NULL);
+}
+
+int serial_lines(const struct serial_layer *layer, int fd)
+{
+	int now = 0;
+
+	if (control(layer, fd, TIOCMGET, &now) < 0)
+		return -1;
+	return (now & TIOCM_CAR ? SERIAL_LINE_CD : 0) | (now & TIOCM_RNG ? SERIAL_LINE_RI : 0) |
+	       (now & TIOCM_DSR ? SERIAL_LINE_DSR : 0) | (now & TIOCM_CTS ? SERIAL_LINE_CTS : 0);
+}
+
+int serial_count(const struct serial_layer *layer, int fd, struct serial_counts *out)
+{
+	struct serial_icounter_struct c = { 0 };
+
+	if (control(layer, fd, TIOCGICOUNT, &c) < 0)
+		return -1;
+	*out = (struct serial_counts){
+		.overrun = (uint32_t)(c.overrun + c.buf_overrun),
+		.parity = (uint32_t)c.parity,
+		.frame = (uint32_t)c.frame,
+		.brk = (uint32_t)c.brk,
+	};
+	return 0;
 }

@@ -1,7 +1,9 @@
 /* serial-port - a serial line's descriptor, behind a table of functions so that tests can be the hardware */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -26,6 +28,21 @@ int serial_open(const struct serial_layer *layer, const char *path, const struct
 /* Sets DTR and RTS: SERIAL_KEEP, ON or OFF each. Missing lines are a note. */
 void serial_set_lines(const struct serial_layer *layer, int fd, int dtr, int rts,
 		      const struct log *log);
+/* Puts the speed, size, parity, stop bits and flow control of s into effect on an open port. */
+int serial_configure(const struct serial_layer *layer, const char *path, int fd,
+		     const struct serial_settings *s, struct err *e) ERR_MUST_CHECK;
+/* Drops what the driver has received, or what it has not sent yet. */
+void serial_discard(const struct serial_layer *layer, int fd, bool received, bool unsent);
+/* Begins or ends a break. */
+void serial_break(const struct serial_layer *layer, int fd, bool on);
+/* The lines that the port reads: SERIAL_LINE_* bits; -1 where it has none (a pty). */
+enum { SERIAL_LINE_CD = 128, SERIAL_LINE_RI = 64, SERIAL_LINE_DSR = 32, SERIAL_LINE_CTS = 16 };
+int serial_lines(const struct serial_layer *layer, int fd);
+/* How often the driver met each since it was loaded; -1 where it does not count. */
+struct serial_counts {
+	uint32_t overrun, parity, frame, brk;
+};
+int serial_count(const struct serial_layer *layer, int fd, struct serial_counts *out);
 /* Drops what is in the driver's buffers, both ways. */
 void serial_purge(const struct serial_layer *layer, int fd);
 /* The speed that the driver set, 0 unknown. */
