@@ -320,27 +320,7 @@ static void on_event(struct repl_session *rs, const struct rawrepl_event *ev)
 	}
 }
 
-static bool respawn(struct repl_session *rs);
-
-/* The channel ended. What a process said before it died often says why. */
-static void lost(struct repl_session *rs)
-{
-	const struct rawrepl_text *said = &rs->r.text;
-	char text[160];
-	struct err e, why;
-
-	if (respawn(rs))
-		return;
-	e = why = *chan_error(rs->chan);
-	if (strcmp(e.code, "closed") == 0 && rs->r.state == RAWREPL_WAIT_PROMPT && said->len) {
-		rawrepl_quote(text, sizeof(text), said->data, said->len);
-		err_set(&why, e.kind, e.code, "%.300s; it said \"%s\"", e.msg, text);
-	}
-	fail_err(rs, &why);
-}
-
-/* One read a wake-up unless it filled the buffer: the loop tells again when there is more. An end found by reading is
- * told only there. */
+/* One read a wake-up unless it filled the buffer: the loop tells again when there is more. */
 static void take_bytes(struct repl_session *rs)
 {
 	uint8_t data[READ_SIZE];
@@ -359,8 +339,6 @@ static void take_bytes(struct repl_session *rs)
 		if (n > 0)
 			send_now(rs);
 	} while (n == READ_SIZE && !rs->out.failure);
-	if (n < 0)
-		lost(rs);
 }
 
 /* A process that ends on soft reset (the unix port) is started anew, and that is part of what its reset costs. */
@@ -481,7 +459,8 @@ static void on_chan(void *ctx, struct chan *c, enum chan_event ev)
 		take_bytes(rs);
 		break;
 	case CHAN_FAILED:
-		lost(rs);
+		if (!respawn(rs))
+			fail_err(rs, chan_error(c));
 		break;
 	default:
 		break;
@@ -731,31 +710,6 @@ static void session_cancel(struct session *s)
 		chan_kill(rs->chan);
 }
 
-/* What a time-out cut short. */
-static void session_stalled(struct session *s, char *out, size_t size)
-{
-	const struct repl_session *rs = CONTAINER_OF(s, struct repl_session, s);
-	const char *shown = rs->w->target->member[0].shown, *what = NULL;
-	struct err e;
-
-	switch (rs->program.step[rs->at]) {
-	case STEP_CONNECT:
-		what = "did not accept the connection in time";
-		break;
-	case STEP_NEGOTIATE:
-		what = "did not finish the negotiation in time";
-		break;
-	case STEP_CLOSE:
-		what = "could not be closed in time";
-		break;
-	default:
-		rawrepl_error(&rs->r, &e);
-		snprintf(out, size, "%s", e.msg);
-		return;
-	}
-	snprintf(out, size, "%s %s", shown, what);
-}
-
 static void session_free(struct session *s)
 {
 	struct repl_session *rs = CONTAINER_OF(s, struct repl_session, s);
@@ -775,11 +729,21 @@ static const struct session_ops repl_ops = {
 	.cancel = session_cancel,
 	.close = session_close,
 	.free = session_free,
-	.stalled = session_stalled,
 };
 
-/* The builtin device is mpbench itself on the other end of a pty. */
-static int builtin_url(struct url *out, const struct url *u, struct err *e)
+/* As one word: a value may hold blanks (a file name), and quotes and backslashes of its own. */
+static void add_option(struct buf *text, const struct url_param *p)
+{
+	buf_addf(text, " \"--%s%s", p->key, p->value[0] ? "=" : "");
+	for (const char *c = p->value; *c; c++) {
+		if (*c == '"' || *c == '\\')
+			buf_addc(text, '\\');
+		buf_addc(text, *c);
+	}
+	buf_addc(text, '"');
+}
+
+int repl_builtin_url(struct url *out, const struct url *u, struct err *e)
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT;
 	char self[SELF_MAX];
@@ -790,8 +754,7 @@ static int builtin_url(struct url *out, const struct url *u, struct err *e)
 	self[n] = '\0';
 	buf_addf(&text, "exec:\"%s\" serve-repl", self);
 	for (size_t i = 0; i < u->n_query; i++)
-		buf_addf(&text, " --%s%s%s", u->query[i].key, u->query[i].value[0] ? "=" : "",
-			 u->query[i].value);
+		add_option(&text, &u->query[i]);
 	if (text.failed)
 		return err_nomem(e);
 	return url_parse(out, buf_text(&text), e);
@@ -808,7 +771,7 @@ static int choose_url(struct repl_session *rs, const struct url *u, struct err *
 			"there is no builtin:%s here; builtin: or builtin:repl is the device",
 			u->path);
 	rs->url = &rs->own;
-	return builtin_url(&rs->own, u, e);
+	return repl_builtin_url(&rs->own, u, e);
 }
 
 int repl_session_make(void *workload, struct loop *loop, unsigned index, struct sub_sink *sink,

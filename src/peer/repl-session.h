@@ -72,5 +72,8 @@ struct repl_seen {
 int repl_session_make(void *workload, struct loop *loop, unsigned index, struct sub_sink *sink,
 		      struct session **out, struct err *e) ERR_MUST_CHECK;
 
+/* The exec: URL that runs the builtin device of a builtin: URL, which is mpbench itself on the other end of a pty. *out is
+ * the caller's (url_done). */
+int repl_builtin_url(struct url *out, const struct url *u, struct err *e) ERR_MUST_CHECK;
 /* Whether a URL's device is started by us and dies with the channel (exec:, builtin:). */
 bool repl_is_spawned(const struct url *u);
