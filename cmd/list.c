@@ -5,6 +5,7 @@
 extern const struct cmd cmd_bench_repl;
 extern const struct cmd cmd_bench_tftp;
 extern const struct cmd cmd_check;
+extern const struct cmd cmd_bridge;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_diff;
 extern const struct cmd cmd_help;
@@ -24,6 +25,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_check,
 	&cmd_validate,
 	&cmd_trace_syscalls,
+	&cmd_bridge,
 	&cmd_serve,
 	&cmd_ports,
 	&cmd_serve_tftp,
