@@ -42,6 +42,8 @@ struct session;
  *         The session is then broken: only close and free follow
  * close   ends in good order and bounded time (the engine cancels after its time-out)
  * free    releases everything, also in the middle of something; kills what it started
+ * stalled optional (may be NULL): writes one line for people that says what has not come, for the message of a time-out;
+ *         asked before cancel
  * drive   optional (may be NULL): see below
  *
  * After an outcome with failure set, `broken` tells whether the session can go on; the engine closes and reopens a
@@ -53,6 +55,7 @@ struct session_ops {
 	void (*cancel)(struct session *s);
 	void (*close)(struct session *s);
 	void (*free)(struct session *s);
+	void (*stalled)(struct session *s, char *out, size_t size);
 };
 
 struct session {

@@ -111,7 +111,8 @@ static void check_over(struct worker *w)
 static void patience_fired(struct timer *t, uint64_t now)
 {
 	struct slot *slot = CONTAINER_OF(t, struct slot, patience);
-	struct outcome o = { .failure = "timeout", .done_ns = now, .detail = "no answer in time" };
+	char detail[ERR_MSG_MAX] = "no answer in time";
+	struct outcome o = { .failure = "timeout", .done_ns = now, .detail = detail };
 
 	if (slot->state != SLOT_BUSY && slot->state != SLOT_OPENING && slot->state != SLOT_CLOSING)
 		return;
@@ -119,6 +120,8 @@ static void patience_fired(struct timer *t, uint64_t now)
 		timer_set(slot->w->loop, t, slot->deadline_ns, patience_fired);
 		return;
 	}
+	if (slot->session->ops->stalled)
+		slot->session->ops->stalled(slot->session, detail, sizeof(detail));
 	slot->session->ops->cancel(slot->session);
 	slot->session->broken = true;
 	session_done(slot->session, &o);

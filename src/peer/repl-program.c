@@ -136,7 +136,7 @@ static int write_file(struct run *r, const struct repl_statement *s)
 	if (p->decoder == REPL_NO_CODING)
 		return fail(r, "NameError: name 'd' isn't defined");
 	buf_clear(&p->value);
-	if (!pyliteral_parse_str(s->data, s->len, &p->value))
+	if (!pyliteral_parse_bytes(s->data, s->len, &p->value))
 		return fail(r, "MemoryError: ");
 	rc = p->decoder == REPL_HEX_CODING
 		     ? pyliteral_parse_hex(buf_text(&p->value), p->value.len, data)

@@ -320,7 +320,27 @@ static void on_event(struct repl_session *rs, const struct rawrepl_event *ev)
 	}
 }
 
-/* One read a wake-up unless it filled the buffer: the loop tells again when there is more. */
+static bool respawn(struct repl_session *rs);
+
+/* The channel ended. What a process said before it died often says why. */
+static void lost(struct repl_session *rs)
+{
+	const struct rawrepl_text *said = &rs->r.text;
+	char text[160];
+	struct err e, why;
+
+	if (respawn(rs))
+		return;
+	e = why = *chan_error(rs->chan);
+	if (strcmp(e.code, "closed") == 0 && rs->r.state == RAWREPL_WAIT_PROMPT && said->len) {
+		rawrepl_quote(text, sizeof(text), said->data, said->len);
+		err_set(&why, e.kind, e.code, "%.300s; it said \"%s\"", e.msg, text);
+	}
+	fail_err(rs, &why);
+}
+
+/* One read a wake-up unless it filled the buffer: the loop tells again when there is more. An end found by reading is
+ * told only there. */
 static void take_bytes(struct repl_session *rs)
 {
 	uint8_t data[READ_SIZE];
@@ -339,6 +359,8 @@ static void take_bytes(struct repl_session *rs)
 		if (n > 0)
 			send_now(rs);
 	} while (n == READ_SIZE && !rs->out.failure);
+	if (n < 0)
+		lost(rs);
 }
 
 /* A process that ends on soft reset (the unix port) is started anew, and that is part of what its reset costs. */
@@ -459,8 +481,7 @@ static void on_chan(void *ctx, struct chan *c, enum chan_event ev)
 		take_bytes(rs);
 		break;
 	case CHAN_FAILED:
-		if (!respawn(rs))
-			fail_err(rs, chan_error(c));
+		lost(rs);
 		break;
 	default:
 		break;
@@ -710,6 +731,31 @@ static void session_cancel(struct session *s)
 		chan_kill(rs->chan);
 }
 
+/* What a time-out cut short. */
+static void session_stalled(struct session *s, char *out, size_t size)
+{
+	const struct repl_session *rs = CONTAINER_OF(s, struct repl_session, s);
+	const char *shown = rs->w->target->member[0].shown, *what = NULL;
+	struct err e;
+
+	switch (rs->program.step[rs->at]) {
+	case STEP_CONNECT:
+		what = "did not accept the connection in time";
+		break;
+	case STEP_NEGOTIATE:
+		what = "did not finish the negotiation in time";
+		break;
+	case STEP_CLOSE:
+		what = "could not be closed in time";
+		break;
+	default:
+		rawrepl_error(&rs->r, &e);
+		snprintf(out, size, "%s", e.msg);
+		return;
+	}
+	snprintf(out, size, "%s %s", shown, what);
+}
+
 static void session_free(struct session *s)
 {
 	struct repl_session *rs = CONTAINER_OF(s, struct repl_session, s);
@@ -729,6 +775,7 @@ static const struct session_ops repl_ops = {
 	.cancel = session_cancel,
 	.close = session_close,
 	.free = session_free,
+	.stalled = session_stalled,
 };
 
 /* As one word: a value may hold blanks (a file name), and quotes and backslashes of its own. */

@@ -16,7 +16,7 @@ static const char *const templates[REPL_STATEMENTS] = {
 	[REPL_OPEN_WRITE] = "f=open(%s,'wb')\nw=f.write",
 	[REPL_OPEN_READ] = "f=open(%s,'rb')\nr=f.read",
 	[REPL_WRITE] = "w(%b)",
-	[REPL_WRITE_CODED] = "w(d(%s))",
+	[REPL_WRITE_CODED] = "w(d(%b))",
 	[REPL_READ] = "print(r(%u))",
 	[REPL_READ_CODED] = "print(c(r(%u)))",
 	[REPL_CLOSE] = "f.close()",

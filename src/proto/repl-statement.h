@@ -28,7 +28,7 @@ enum repl_statement_kind {
 	REPL_OPEN_WRITE,      /* data: path */
 	REPL_OPEN_READ,	      /* data: path */
 	REPL_WRITE,	      /* data: the bytes */
-	REPL_WRITE_CODED,     /* data: text for d */
+	REPL_WRITE_CODED,     /* data: text for d, as a bytes literal */
 	REPL_READ,	      /* number[0]: at most so many bytes */
 	REPL_READ_CODED,      /* the same, through c */
 	REPL_CLOSE,

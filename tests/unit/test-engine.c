@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,12 +129,19 @@ static void fake_free(struct session *s)
 	free(f);
 }
 
+/* Asked while what is stalled is still under way. */
+static void fake_stalled(struct session *s, char *out, size_t size)
+{
+	snprintf(out, size, "no pong after ping %u", CONTAINER_OF(s, struct fake, s)->w->started);
+}
+
 static const struct session_ops fake_ops = {
 	.open = fake_open,
 	.start = fake_start,
 	.cancel = fake_cancel,
 	.close = fake_close,
 	.free = fake_free,
+	.stalled = fake_stalled,
 };
 
 static int fake_make(void *ctx, struct loop *loop, unsigned index, struct sub_sink *sink,
@@ -359,6 +367,7 @@ static void silence_ends_a_run_by_timeouts(void **state)
 	assert_int_equal(r->ok, 10);
 	assert_int_equal(r->failed, 3);
 	assert_string_equal(r->error[0].name, "timeout");
+	assert_int_equal(strncmp(r->error[0].detail, "no pong after ping ", 19), 0);
 	assert_int_equal(r->duration_ns, 10 * NS_PER_MS + 3 * NS_PER_SEC);
 	/* two more runs in which nothing succeeds, then the case is given up */
 	assert_int_equal(m.benchmark[0].n_runs, 3);
