@@ -107,7 +107,7 @@ static int run(int argc, char **argv, struct err *e)
 static const char *const examples[] = {
 	"mpbench check result.json --that 'repl.exec latency.p99 < 5ms'",
 	"exits with 1 when it is not so",
-	"mpbench check result.json --that 'errors == 0' --that 'throughput > 1MiB/s'",
+	"mpbench check result.json --that 'errors == 0' --that 'throughput>1MiB/s'",
 	"for every case; errors counts failed operations",
 	"mpbench check result.json --limits limits.txt",
 	"limits kept in a file, one a line",

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "result/emit.h"
+#include "result/format.h"
 #include "term.h"
 
 static const char *const fail_words[] = { "regression", "inconclusive", "missing", "noisy", NULL };
@@ -25,10 +26,16 @@ const struct opt judge_opts[] = {
 	OPT_END,
 };
 
+static const char *const better_names[] = { "lower", "higher", NULL };
+
 const struct opt judge_output_opts[] = {
 	OPT_TITLE("Output"),
 	OPT_STRING_ROW('o', "output", OPT_OUT, struct judge_output, output, "FILE",
 		       "write here instead of standard output"),
+	OPT_ENUM_ROW(0, "format", OPT_OUT, struct judge_output, format, format_names,
+		     "what is written"),
+	OPT_ENUM_ROW(0, "better", OPT_OUT, struct judge_output, better, better_names,
+		     "metrics that gab holds: one direction a file"),
 	OPT_FLAG_ROW(0, "json", OPT_OUT, struct judge_output, json, "print as JSON"),
 	OPT_FLAG_ROW('q', "quiet", OPT_OUT, struct judge_output, quiet, "exit status only"),
 	OPT_COUNT_ROW('v', "verbose", OPT_OUT, struct judge_output, verbose,
@@ -64,8 +71,12 @@ static int make_text(const struct report *r, const struct judge_output *o, struc
 		     struct err *e)
 {
 	struct table_style style = judge_style(o);
+	const struct format_options how = {
+		.format = (enum format)o->format,
+		.gab_better = o->better ? BETTER_HIGHER : BETTER_LOWER,
+	};
 
-	return report_table(r, &style, out, e);
+	return o->format ? format_report(r, &how, out, e) : report_table(r, &style, out, e);
 }
 
 static int write_json(const struct report *r, const struct judge_output *o, struct err *e)

@@ -11,7 +11,8 @@ extern const struct opt judge_opts[];
 /* How a report is shown. */
 struct judge_output {
 	const char *output; /* FILE; NULL: standard output */
-	int format;	    /* index into format_names; 0: table */
+	int format;	    /* enum format */
+	int better;	    /* of gab: 0 lower, 1 higher */
 	bool json, quiet;
 	uint32_t verbose;
 	int color; /* enum term_color */

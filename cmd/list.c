@@ -8,6 +8,7 @@ extern const struct cmd cmd_check;
 extern const struct cmd cmd_bridge;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_diff;
+extern const struct cmd cmd_export;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
 extern const struct cmd cmd_ports;
@@ -23,6 +24,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_bench_tftp,
 	&cmd_diff,
 	&cmd_check,
+	&cmd_export,
 	&cmd_validate,
 	&cmd_trace_syscalls,
 	&cmd_bridge,

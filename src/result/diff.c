@@ -16,17 +16,6 @@ struct making {
 	struct err *e;
 };
 
-static void bounds_of(struct report_row *row, double *values, size_t n)
-{
-	struct rank_interval ranks = summary_rank_interval(n, 500000);
-
-	summary_sort(values, n);
-	row->n = n;
-	row->value = summary_median_sorted(values, n);
-	row->value_lo = n && ranks.lo >= 1 ? values[ranks.lo - 1] : (double)NAN;
-	row->value_hi = n && ranks.hi <= n ? values[ranks.hi - 1] : (double)NAN;
-}
-
 /* Every run of both sides belongs to an interleaved session, and no pair stands twice. */
 static bool all_paired(const struct side_case *c)
 {
@@ -143,7 +132,7 @@ static int judge(struct making *m, const struct side_case *a, const struct side_
 			row->base = summary_median_sorted(base, s.m);
 		}
 		if (s.n)
-			bounds_of(row, new, s.n);
+			report_median(row, new, s.n);
 		return 0;
 	}
 	if (verdict_estimate(&s, &row->estimate, m->e) < 0)
@@ -153,7 +142,7 @@ static int judge(struct making *m, const struct side_case *a, const struct side_
 	row->gates = gates_by_option(m, b, y->name) || gates_by_default(b, y, row->exact);
 	row->base = row->estimate.base;
 	row->threshold = threshold_of(m->rules, b, y->name, row->exact);
-	bounds_of(row, new, s.n);
+	report_median(row, new, s.n);
 	row->p = row->estimate.p;
 	return 0;
 }
@@ -172,7 +161,7 @@ static int one_sided(struct making *m, const struct side_case *c, const struct s
 	row->verdict = verdict;
 	row->gates = gates_by_option(m, c, metric->name) || gates_by_default(c, metric, true);
 	if (verdict == VERDICT_ADDED) {
-		bounds_of(row, values, n);
+		report_median(row, values, n);
 		return 0;
 	}
 	summary_sort(values, n);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "stats/summary.h"
 
 void report_done(struct report *r)
 {
@@ -52,6 +53,17 @@ struct report_row *report_add(struct report *r, struct err *e)
 			      .p = (double)NAN },
 	};
 	return row;
+}
+
+void report_median(struct report_row *row, double *values, size_t n)
+{
+	struct rank_interval ranks = summary_rank_interval(n, 500000);
+
+	summary_sort(values, n);
+	row->n = n;
+	row->value = summary_median_sorted(values, n);
+	row->value_lo = n && ranks.lo >= 1 ? values[ranks.lo - 1] : (double)NAN;
+	row->value_hi = n && ranks.hi <= n ? values[ranks.hi - 1] : (double)NAN;
 }
 
 int report_note(struct report *r, struct err *e, const char *code, const char *fmt, ...)

@@ -65,6 +65,8 @@ void report_done(struct report *r);
 CLEANUP_OBJ(struct report, report_done)
 /* Appends a row, zeroed but for its numbers (NaN); NULL with *e filled. */
 struct report_row *report_add(struct report *r, struct err *e);
+/* value, its interval and n from run values, which get sorted. */
+void report_median(struct report_row *row, double *values, size_t n);
 int report_note(struct report *r, struct err *e, const char *code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5))) ERR_MUST_CHECK;
 
