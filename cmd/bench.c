@@ -1,4 +1,5 @@
 #include "bench.h"
+#include "bench-judge.h"
 #include "bench-watch.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "measure/host.h"
 #include "measure/servers.h"
 #include "progress.h"
+#include "rank.h"
 
 enum { IDENTITY_MAX = 32 };
 #define SERVER_WAIT (10 * NS_PER_SEC)
@@ -65,6 +67,14 @@ static int add_targets(const struct bench *b, struct document *d, struct err *e)
 	return 0;
 }
 
+/* Which part of a set of measurements this is, for who merges them. */
+static int add_rank(struct document *d, struct err *e)
+{
+	const char *variable, *rank = rank_find(&variable);
+
+	return rank ? document_add_extension(d, "rank", json_string(rank), e) : 0;
+}
+
 static int describe(const struct bench *b, const struct host *host, struct document *d,
 		    struct err *e)
 {
@@ -81,7 +91,7 @@ static int describe(const struct bench *b, const struct host *host, struct docum
 		.host = host,
 	};
 
-	return document_new(d, &head, e);
+	return document_new(d, &head, e) < 0 ? -1 : add_rank(d, e);
 }
 
 static int complete(const struct bench *b, struct document *d, struct measurement *m,
@@ -105,17 +115,21 @@ int bench_go(const struct bench *b, struct err *e)
 {
 	CLEANUP(measurement_done) struct measurement m = { 0 };
 	CLEANUP(document_done) struct document d = { 0 };
+	CLEANUP(bench_judge_done) struct bench_judge judge = { 0 };
 	struct noise noise = { 0 };
 	struct host host;
 	struct err verdict = { 0 };
 
 	sock_raise_nofile();
 	host_read(&host, "", b->common->opts->host_name);
-	if (describe(b, &host, &d, e) < 0 || measure(b, &m, &noise, e) < 0)
+	if (describe(b, &host, &d, e) < 0 || bench_judge_open(&judge, b->common, d.root, e) < 0 ||
+	    measure(b, &m, &noise, e) < 0)
 		return -1;
 	if (engine_verdict(&m, b->plan, &verdict) == 0)
 		err_clear(&verdict);
-	if (complete(b, &d, &m, &noise, &verdict, e) < 0 || common_write(b->common, d.root, e) < 0)
+	if (complete(b, &d, &m, &noise, &verdict, e) < 0 ||
+	    bench_judge_apply(&judge, d.root, e) < 0 || common_write(b->common, d.root, e) < 0 ||
+	    bench_judge_show(&judge, e) < 0)
 		return -1;
 	if (m.interrupted)
 		return 128 + (stop_signal() ? stop_signal() : 2);
@@ -123,5 +137,5 @@ int bench_go(const struct bench *b, struct err *e)
 		*e = verdict;
 		return -1;
 	}
-	return 0;
+	return bench_judge_status(&judge, e);
 }

@@ -46,8 +46,9 @@ static int write_checks(const json_t *checks, const struct options *o, struct er
 	CLEANUP(buf_done) struct buf out = BUF_INIT;
 	struct table_style style = judge_style(&o->output);
 
-	if (limit_table(checks, &style, &out, e) < 0)
-		return -1;
+	limit_table(checks, &(struct screen){ &out, &style });
+	if (out.failed)
+		return err_nomem(e);
 	return judge_write_text(buf_text(&out), out.len, &o->output, e);
 }
 

@@ -13,30 +13,45 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/stop.h"
+#include "rank.h"
 #include "result/emit.h"
 #include "term.h"
 
-const struct opt common_opts[] = {
-	OPT_TITLE("Result"),
-	OPT_STRING_ROW('o', "output", OPT_OUT, struct common_opts, output, "FILE",
-		       "write the result document here"),
-	OPT_FLAG_ROW(0, "json", OPT_OUT, struct common_opts, json,
-		     "print the document instead of a table"),
-	OPT_FLAG_ROW('q', "quiet", OPT_OUT, struct common_opts, quiet, "print errors only"),
-	OPT_COUNT_ROW('v', "verbose", OPT_OUT, struct common_opts, verbose,
-		      "say more; -vv says all"),
-	OPT_ENUM_ROW(0, "color", OPT_OUT, struct common_opts, color, term_color_names,
-		     "colours in the table"),
-	OPT_STRINGS_ROW(0, "label", OPT_OUT, struct common_opts, labels, "K=V",
-			"note in the document; may be repeated"),
-	OPT_STRING_ROW(0, "commit", OPT_OUT, struct common_opts, commit, "ID",
-		       "commit of what is measured"),
-	OPT_FLAG_ROW(0, "host-name", OPT_OUT, struct common_opts, host_name,
-		     "store the name of this machine"),
-	OPT_STRING_ROW(0, "start-at", OPT_OUT, struct common_opts, start_at, "TIME",
-		       "begin at this time (RFC 3339 or @SECONDS)"),
+/* clang-format off */
+#define PLAIN_ROWS \
+	OPT_TITLE("Result"), \
+	OPT_STRING_ROW('o', "output", OPT_OUT, struct common_opts, output, "FILE", \
+		       "write the result document here"), \
+	OPT_FLAG_ROW(0, "json", OPT_OUT, struct common_opts, json, \
+		     "print the document instead of a table"), \
+	OPT_FLAG_ROW('q', "quiet", OPT_OUT, struct common_opts, quiet, "print errors only"), \
+	OPT_COUNT_ROW('v', "verbose", OPT_OUT, struct common_opts, verbose, \
+		      "say more; -vv says all"), \
+	OPT_ENUM_ROW(0, "color", OPT_OUT, struct common_opts, color, term_color_names, \
+		     "colours in the table"), \
+	OPT_STRINGS_ROW(0, "label", OPT_OUT, struct common_opts, labels, "K=V", \
+			"note in the document; may be repeated"), \
+	OPT_STRING_ROW(0, "commit", OPT_OUT, struct common_opts, commit, "ID", \
+		       "commit of what is measured"), \
+	OPT_FLAG_ROW(0, "host-name", OPT_OUT, struct common_opts, host_name, \
+		     "store the name of this machine"), \
+	OPT_STRING_ROW(0, "start-at", OPT_OUT, struct common_opts, start_at, "TIME", \
+		       "begin at this time (RFC 3339 or @SECONDS)")
+
+const struct opt common_plain_opts[] = {
+	PLAIN_ROWS,
 	OPT_END,
 };
+
+const struct opt common_opts[] = {
+	PLAIN_ROWS,
+	OPT_STRING_ROW(0, "baseline", OPT_OUT, struct common_opts, baseline, "FILE",
+		       "compare with this result; exit with 1 on a regression"),
+	OPT_STRINGS_ROW(0, "that", OPT_OUT, struct common_opts, that, "EXPR",
+			"[CASE] METRIC OP VALUE must hold, else exit with 1"),
+	OPT_END,
+};
+/* clang-format on */
 
 const struct opt compare_opts[] = {
 	OPT_STRINGS_ROW(0, "compare-client", OPT_WHAT, struct compare_opts, clients, "CMD",
@@ -130,7 +145,8 @@ int common_init(struct common *c, const struct common_opts *opts, const char *su
 
 	*c = (struct common){ .opts = opts, .subcommand = subcommand };
 	if (check_labels(&opts->labels, e) < 0 ||
-	    (opts->output && check_output(opts->output, e) < 0) ||
+	    (opts->output && rank_expand(opts->output, &c->output, e) < 0) ||
+	    (c->output && check_output(c->output, e) < 0) ||
 	    (opts->start_at && common_parse_time(opts->start_at, &at, e) < 0))
 		return -1;
 	c->warning = calloc(COMMON_WARNINGS_MAX, sizeof(*c->warning));
@@ -150,6 +166,8 @@ void common_done(struct common *c)
 {
 	free(c->warning);
 	c->warning = NULL;
+	free(c->output);
+	c->output = NULL;
 	c->n_warnings = 0;
 }
 
@@ -289,9 +307,9 @@ static int print_table(const struct common *c, json_t *root, struct err *e)
 
 int common_write(const struct common *c, json_t *root, struct err *e)
 {
-	bool taken = c->opts->output && strcmp(c->opts->output, "-") == 0;
+	bool taken = c->output && strcmp(c->output, "-") == 0;
 
-	if (c->opts->output && emit_file(root, c->opts->output, e) < 0)
+	if (c->output && emit_file(root, c->output, e) < 0)
 		return -1;
 	if (c->opts->json && !taken)
 		return print_json(root, e);

@@ -14,13 +14,18 @@
 struct common_opts {
 	struct opt_strings labels; /* K=V */
 	const char *commit;	   /* of the measured project */
-	const char *output;	   /* FILE or "-"; NULL: none */
+	const char *output;	   /* FILE or "-", %r is the rank; NULL: none */
 	const char *start_at;	   /* RFC 3339 or @SECONDS; NULL: at once */
 	bool json, quiet, host_name;
 	uint32_t verbose;
 	int color; /* enum term_color */
+	/* Only in common_opts. */
+	const char *baseline;	 /* result file to compare with; NULL: none */
+	struct opt_strings that; /* limits */
 };
+/* For benches: all of it; for what writes a result that has no runs to judge: without --baseline and --that. */
 extern const struct opt common_opts[];
+extern const struct opt common_plain_opts[];
 
 /* Commands that time the user's own client, or count system calls, add these two groups. */
 struct compare_opts {
@@ -46,6 +51,7 @@ struct common_warning {
 struct common {
 	const struct common_opts *opts;
 	const char *subcommand;
+	char *output; /* where the document goes, %r replaced; NULL: nowhere */
 	struct table_style style;
 	struct log log;
 	struct common_warning *warning;

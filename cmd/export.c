@@ -37,9 +37,12 @@ static int export_file(const char *path, const struct judge_output *o, struct er
 	CLEANUP(side_done) struct side side = { 0 };
 	CLEANUP(report_done) struct report report = { 0 };
 
+	if (o->json)
+		return err_set(e, ERR_USAGE, "json",
+			       "a result is JSON already; --format bmf and gab are too");
 	if (load_result(path, &root, e) < 0)
 		return -1;
-	if (o->format == FORMAT_TABLE && !o->json)
+	if (o->format == FORMAT_TABLE)
 		return write_table(root, o, e);
 	if (side_add(&side, path, root, e) < 0 || single_make(&side, root, &report, e) < 0)
 		return -1;

@@ -42,7 +42,7 @@ static const struct opt table[] = {
 	OPT_ENUM_ROW(0, "sort", OPT_OUT, struct trace_opts, sort, sort_names, "order of the table"),
 	OPT_U32_ROW(0, "top", OPT_OUT, struct trace_opts, top, "N", "only the first N", .min = 1),
 	OPT_ENUM_ROW(0, "by", OPT_OUT, struct trace_opts, by, by_names, "also one line per process or thread"),
-	OPT_GROUP(common_opts, struct common_opts, struct trace_opts, common),
+	OPT_GROUP(common_plain_opts, struct common_opts, struct trace_opts, common),
 	OPT_END,
 };
 /* clang-format on */
@@ -125,7 +125,7 @@ static int write_document(const struct trace_watch *w, const struct call_table *
 	    common_add_warnings(common, &d, e) < 0 ||
 	    document_finish(&d, w->interrupted ? "interrupted" : "complete", NULL, e) < 0)
 		return -1;
-	if (o->output && emit_file(d.root, o->output, e) < 0)
+	if (common->output && emit_file(d.root, common->output, e) < 0)
 		return -1;
 	return o->json && !w->opts->interval_ns ? emit_file(d.root, "-", e) : 0;
 }
@@ -141,7 +141,7 @@ static int show(struct screenful *s, const struct call_table *t, char **argv, st
 			"the counts are not exact: %s", doubt);
 	if (s->lines && print_line(s, "summary", t, e) < 0)
 		return -1;
-	if (!o->json && !o->quiet && !(o->output && strcmp(o->output, "-") == 0) &&
+	if (!o->json && !o->quiet && !(common->output && strcmp(common->output, "-") == 0) &&
 	    print_text(s, t, e) < 0)
 		return -1;
 	return o->output || o->json ? write_document(s->w, t, common, argv, e) : 0;

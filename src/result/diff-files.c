@@ -73,7 +73,7 @@ static int refuse(void *ctx, const char *key, const json_t *x, const json_t *y)
 		return err_nomem(r->e);
 	return err_set(
 		r->e, ERR_USAGE, "unlike",
-		"not the same measurement: %s is %s in %s, %s in %s (--allow %s compares all the same)",
+		"not the same measurement: %s is %s in %s, %s in %s (mpbench diff --allow %s compares all the same)",
 		key, old, r->a->name, new, r->b->name, key);
 }
 

@@ -56,11 +56,9 @@ static void one(const struct screen *s, const json_t *check)
 	}
 }
 
-int limit_table(const json_t *checks, const struct table_style *style, struct buf *out,
-		struct err *e)
+void limit_table(const json_t *checks, const struct screen *s)
 {
 	static const char *const order[] = { "error", "fail", "pass" };
-	const struct screen s = { out, style };
 	const json_t *check;
 	size_t i;
 
@@ -68,7 +66,6 @@ int limit_table(const json_t *checks, const struct table_style *style, struct bu
 		json_array_foreach(checks, i, check)
 		{
 			if (strcmp(text_of(check, "status"), order[k]) == 0)
-				one(&s, check);
+				one(s, check);
 		}
-	return out->failed ? err_nomem(e) : 0;
 }

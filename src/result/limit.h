@@ -2,9 +2,9 @@
 #pragma once
 
 #include "base/opt.h"
+#include "result/screen.h"
 #include "result/selector.h"
 #include "result/side.h"
-#include "result/table.h"
 
 enum limit_op { LIMIT_LT, LIMIT_LE, LIMIT_GT, LIMIT_GE, LIMIT_EQ, LIMIT_NE };
 
@@ -37,8 +37,7 @@ struct limit_counts {
  */
 int limit_check(const struct limit *list, size_t n, const struct side *side, json_t *checks,
 		struct limit_counts *counts, struct err *e) ERR_MUST_CHECK;
-/* One line a check, worst first: "FAIL  repl.exec latency.p99  7.1 ms  < 5ms". */
-int limit_table(const json_t *checks, const struct table_style *style, struct buf *out,
-		struct err *e) ERR_MUST_CHECK;
+/* One line a check, worst first: "FAIL  7.1 ms  repl.exec latency.p99 < 5ms", then what it was held against. */
+void limit_table(const json_t *checks, const struct screen *s);
 /* ERR_USAGE when there was an error, ERR_CHECK when one failed, else 0. */
 int limit_status(const struct limit_counts *c);

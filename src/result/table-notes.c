@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "result/limit.h"
 #include "result/table-parts.h"
 
 static const char *text_of(const json_t *object, const char *key)
@@ -119,24 +120,12 @@ static void failures(const struct screen *s, const json_t *root)
 
 static void checks(const struct screen *s, const json_t *root)
 {
-	const json_t *all = json_object_get(root, "checks"), *check;
-	size_t i;
+	const json_t *all = json_object_get(root, "checks");
 
-	if (json_array_size(all))
-		screen_heading(s, "Checks");
-	json_array_foreach(all, i, check)
-	{
-		CLEANUP_FREE char *expr = screen_safe(s, text_of(check, "expr"));
-		CLEANUP_FREE char *message = screen_safe(s, text_of(check, "message"));
-		const char *status = text_of(check, "status");
-		CLEANUP(buf_done) struct buf line = BUF_INIT;
-
-		buf_addf(&line, "%s%s%s", expr ? expr : "", message && *message ? ": " : "",
-			 message ? message : "");
-		buf_adds(s->out, "  ");
-		screen_left(s, strcmp(status, "pass") == 0 ? TONE_GOOD : TONE_BAD, status, 8);
-		screen_wrap(s, TONE_PLAIN, "", screen_part(s, &line));
-	}
+	if (json_array_size(all) == 0)
+		return;
+	screen_heading(s, "Checks");
+	limit_table(all, s);
 }
 
 static void findings(const struct screen *s, const json_t *root)

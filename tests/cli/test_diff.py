@@ -221,3 +221,219 @@ def test_check_standard_input(mpbench, base):
     with open(base) as f:
         assert mpbench("check", "-", "--that", "errors == 0", stdin=f).returncode == 0
     assert os.path.exists(base)
+
+
+# --- --that, --baseline and %r of the benches ----------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def measured(mpbench, tmp_path_factory):
+    path = tmp_path_factory.mktemp("measured") / "base.json"
+    r = mpbench("bench-repl", "builtin:", "--case", "exec", "--runs", "4", "--duration", "0.02", "-o", path,
+                "--that", "repl.exec latency.median < 1m", "--that", "errors == 0")
+    assert r.returncode == 0, r.stderr
+    assert re.search(r"pass +\d.* repl.exec latency.median < 1m", r.stdout)
+    return path
+
+
+def test_a_bench_keeps_its_checks(measured):
+    checks = json.loads(measured.read_text())["checks"]
+    assert [c["status"] for c in checks] == ["pass", "pass"]
+    assert checks[0]["limit"] == 60e9 and 0 < checks[0]["value"] < 60e9 and checks[0]["unit"] == "ns"
+
+
+@pytest.mark.parametrize("that, status, why", [
+    ("latency.median < 1ns", 1, ""), ("latency.medain < 1s", 2, "unknown"), ("latency.median", 2, "METRIC OP VALUE"),
+])
+def test_a_bench_exits_with_what_its_limits_say(mpbench, tmp_path, that, status, why):
+    out = tmp_path / "r.json"
+    r = mpbench("bench-repl", "builtin:", "--case", "exec", "--runs", "2", "--duration", "0.02", "-o", out, "--that", that)
+    assert r.returncode == status and why in r.stderr
+    if "OP" in why:
+        assert not out.exists()
+    else:
+        assert json.loads(out.read_text())["checks"][0]["status"] in ("fail", "error")
+
+
+def test_a_bench_compares_with_its_baseline(mpbench, measured, tmp_path):
+    out = tmp_path / "r.json"
+    words = ["bench-repl", "builtin:", "--runs", "4", "--duration", "0.02", "-o", out, "--baseline", measured]
+    r = mpbench(*words, "--case", "exec")
+    assert r.returncode in (0, 1) and "repl.exec latency.median" in r.stdout
+    there = json.loads(out.read_text())["extensions"]["baseline"]
+    assert there["gating"]["regression"] == r.returncode and there["rows"][0]["n_base"] == 4
+    r = mpbench(*words, "--case", "print")
+    assert r.returncode == 2 and "not the same measurement: case" in r.stderr
+
+
+def test_a_slower_bench_is_a_regression(mpbench, measured, tmp_path):
+    fast = json.loads(measured.read_text())
+    for m in fast["benchmarks"][0]["metrics"].values():
+        m["values"] = [v / 20 if v else v for v in m["values"]]
+    path = results.write(tmp_path / "fast.json", fast)
+    r = mpbench("bench-repl", "builtin:", "--case", "exec", "--runs", "4", "--duration", "0.02", "--baseline", path)
+    assert r.returncode == 1 and "REGRESSION" in r.stdout
+
+
+def test_the_rank_is_part_of_the_file_name(mpbench, tmp_path):
+    words = ["bench-repl", "builtin:", "--case", "exec", "--runs", "1", "--duration", "0.02", "-q"]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("OMPI_", "PMI", "SLURM_", "PARALLEL_"))}
+    r = mpbench(*words, "-o", tmp_path / "out.%r.json", env={**clean, "SLURM_PROCID": "5"})
+    assert r.returncode == 0
+    assert json.loads((tmp_path / "out.5.json").read_text())["extensions"]["rank"] == "5"
+    r = mpbench(*words, "-o", tmp_path / "out.%r.json", env=clean)
+    assert r.returncode == 2 and "launcher" in r.stderr
+
+
+# --- formats -------------------------------------------------------------------------------------------------------
+
+FORMATS = ["markdown", "github", "junit", "openmetrics", "prom", "csv", "influx", "bmf", "gab", "lava"]
+
+
+def many(n, level, seed):
+    """n cases with a name that every format has to escape; throughput too."""
+    import random
+    r = random.Random(seed)
+    cases = []
+    for i in range(n):
+        m = {"latency.median": results.metric(level * r.gauss(1, 0.002) for _ in range(6)),
+             "syscalls.read": results.metric([2] * 6, "count_per_op", "lower", "exact"),
+             "throughput": results.metric((1e9 / level * r.gauss(1, 0.002) for _ in range(6)), "bytes_per_second",
+                                          "higher")}
+        cases.append(results.case(f"repl.case{i}", m, params={"mode": 'a,b="<c>" | \\d\n%', "size": 64}))
+    return results.document(*cases)
+
+
+@pytest.fixture(scope="module")
+def pair_of_files(tmp_path_factory):
+    tmp = tmp_path_factory.mktemp("formats")
+    return (results.write(tmp / "base.json", many(15, 50000, 1)), results.write(tmp / "new.json", many(15, 60000, 2)))
+
+
+@pytest.fixture(params=["diff", "export"])
+def formatted(request, mpbench, pair_of_files):
+    """formatted(format, *more): the text that diff, or export, writes."""
+    def make(name, *more):
+        files = pair_of_files if request.param == "diff" else pair_of_files[1:]
+        r = mpbench(request.param, *files, "--format", name, *more)
+        assert r.returncode == (1 if request.param == "diff" else 0) and r.stderr == ""
+        assert "\x1b" not in r.stdout
+        return r.stdout
+    make.compared = request.param == "diff"
+    return make
+
+
+def test_junit_is_xml(formatted):
+    import xml.etree.ElementTree
+    suite = xml.etree.ElementTree.fromstring(formatted("junit").encode())[0]
+    cases = suite.findall("testcase")
+    # latency and the exact count gate; the headline of a single result
+    assert len(cases) == int(suite.get("tests")) == (30 if formatted.compared else 15)
+    assert len(suite.findall("testcase/failure")) == int(suite.get("failures")) == (15 if formatted.compared else 0)
+    assert any('"<c>" |' in c.get("classname") for c in cases)
+
+
+def test_github_keeps_to_ten_annotations_a_kind(formatted):
+    text = formatted("github")
+    for kind in ("error", "warning", "notice"):
+        lines = [line for line in text.splitlines() if line.startswith(f"::{kind} ")]
+        assert len(lines) <= 10
+        for line in lines:
+            assert re.fullmatch(r"::\w+ title=[^:,]*::.*", line)
+    if formatted.compared:
+        assert text.count("::error ") == 10 and "6 further ones" in text
+        assert "::notice title=mpbench::15 regressions" in text
+
+
+def test_openmetrics_has_families_together_and_ends_with_eof(formatted):
+    text = formatted("openmetrics")
+    assert text.endswith("\n# EOF\n")
+    seen, current, samples = set(), None, set()
+    for line in text.splitlines()[:-1]:
+        if line.startswith("# TYPE "):
+            current = line.split()[2]
+            assert current not in seen and re.fullmatch(r"[a-z_][a-z0-9_]*", current)
+            seen.add(current)
+        elif not line.startswith("# HELP "):
+            m = re.fullmatch(r'(\w+)(\{(?:\w+="(?:[^"\\\n]|\\["\\n])*",?)*\})? (\S+)', line)
+            assert m and m[1] == current and float(m[3]) >= 0
+            assert (m[1], m[2]) not in samples
+            samples.add((m[1], m[2]))
+    assert "mpbench_latency_seconds" in seen and "mpbench_throughput_bytes_per_second" in seen
+    value = re.search(r'mpbench_latency_seconds\{[^ ]*benchmark="repl.case0".*\} (\S+)', text)[1]
+    assert 5e-5 < float(value) < 7e-5
+    assert formatted("prom") + "# EOF\n" == text
+
+
+def test_csv_has_as_many_fields_as_its_head(formatted):
+    import csv
+    import io
+    rows = list(csv.reader(io.StringIO(formatted("csv"), newline="")))
+    assert len(rows) == 46 and {len(r) for r in rows} == {18 if formatted.compared else 10}
+    assert 'mode=a,b="<c>" | \\d\\x0a% size=64' in {r[2] for r in rows}
+
+
+def test_influx_lines(formatted):
+    tag = r"(?:[^,= \\]|\\[,= ])+"
+    lines = formatted("influx").splitlines()
+    assert len(lines) == 45
+    for line in lines:
+        assert re.fullmatch(rf"mpbench(,\w+={tag})+ runs=\d+i(,\w+=[-+.e\d]+)+", line), line
+
+
+def test_bmf(formatted):
+    bmf = json.loads(formatted("bmf"))
+    assert len(bmf) == 15
+    for measures in bmf.values():
+        one = measures["latency.median"]
+        assert one["lower_value"] <= one["value"] <= one["upper_value"]
+
+
+def test_gab_holds_one_direction(formatted):
+    lower, higher = json.loads(formatted("gab")), json.loads(formatted("gab", "--better", "higher"))
+    assert len(lower) == 30 and len(higher) == 15
+    assert all(set(e) >= {"name", "unit", "value", "extra"} for e in lower + higher)
+    assert all("throughput" in e["name"] for e in higher)
+
+
+def test_lava_has_four_columns(formatted):
+    for line in formatted("lava").splitlines():
+        name, result, value, unit = line.split(" ")
+        assert re.fullmatch(r"[\w.-]+", name) and result in ("pass", "fail") and float(value) > 0 and unit
+    assert (" fail " in formatted("lava")) == formatted.compared
+
+
+def test_markdown_is_a_table_without_foreign_markup(formatted):
+    text = formatted("markdown")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    bars = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+    assert bars == ({9} if formatted.compared else {6})
+    assert "<c>" not in text and "&lt;c&gt;" in text
+
+
+def test_markdown_stays_below_the_limit_of_a_summary(mpbench, tmp_path):
+    docs = [results.document(*(results.case("repl.exec", {f"latency.m{m}": results.metric([100 + seed + m % 7] * 4)
+                                                          for m in range(400)}, params={"n": n, "pad": "x" * 150})
+                               for n in range(20))) for seed in (1, 2)]
+    base, new = (results.write(tmp_path / f"{i}.json", d) for i, d in enumerate(docs))
+    r = mpbench("diff", base, new, "--format", "markdown")
+    assert 900 * 1024 < len(r.stdout.encode()) < 1024 * 1024
+    assert "further rows are left out" in r.stdout and r.stdout.endswith("</details>\n")
+
+
+def test_hostile_text_keeps_xml_and_metrics_well_formed(mpbench, tmp_path):
+    import xml.etree.ElementTree
+    m = {"latency\ufffe]]>&\u202e": results.metric([5] * 6)}
+    doc = results.document(results.case("repl.exec", m, headline="latency\ufffe]]>&\u202e", target="a\"b\\"))
+    path = results.write(tmp_path / "x.json", doc)
+    xml.etree.ElementTree.fromstring(mpbench("export", path, "--format", "junit").stdout.encode())
+    for name in FORMATS:
+        r = mpbench("export", path, "--format", name)
+        # JSON holds names as they are
+        assert r.returncode == 0 and (name in ("bmf", "gab") or "\u202e" not in r.stdout)
+
+
+def test_export_shows_the_table_of_a_result(mpbench, measured):
+    r = mpbench("export", measured, "--format", "table")
+    assert r.returncode == 0 and "repl.exec" in r.stdout
+    assert mpbench("export", measured, "--json").returncode == 2
+    assert mpbench("export").returncode == 2

@@ -8,6 +8,7 @@
 
 #include "../../cmd/common.c"
 #include "../../cmd/progress.c"
+#include "../../cmd/rank.c"
 #include "../../cmd/term.c"
 
 static void reads_times(void **state)
@@ -68,6 +69,9 @@ static void checks_options_first(void **state)
 		{ { .output = "tests" }, ERR_USAGE, "file name" },
 		{ { .output = "/nonexistent/x.json" }, ERR_INTERNAL, "/nonexistent" },
 		{ { .start_at = "soon" }, ERR_USAGE, "--start-at" },
+		{ { .output = "x.%r.json" }, ERR_USAGE, "rank" },
+		{ { .output = "x.%d.json" }, ERR_USAGE, "only %r" },
+		{ { .output = "x.%" }, ERR_USAGE, "only %r" },
 	};
 
 	(void)state;
@@ -79,6 +83,41 @@ static void checks_options_first(void **state)
 		assert_int_equal(e.kind, rows[i].kind);
 		assert_non_null(strstr(e.msg, rows[i].message));
 	}
+}
+
+static void the_rank_is_part_of_the_name(void **state)
+{
+	static const struct {
+		const char *variable, *value, *expanded;
+	} rows[] = {
+		{ "PARALLEL_SEQ", "1", "out.1.json" },
+		{ "JOB_COMPLETION_INDEX", "7", "out.7.json" },
+		{ "SLURM_ARRAY_TASK_ID", "12", "out.12.json" },
+		{ "SLURM_PROCID", "0", "out.0.json" },
+		{ "PMI_RANK", "3", "out.3.json" },
+		{ "OMPI_COMM_WORLD_RANK", "2", "out.2.json" },
+	};
+
+	(void)state;
+	/* Each is told before those that came earlier: the launcher nearest to the process. */
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		CLEANUP_FREE char *out = NULL;
+		struct err e;
+
+		setenv(rows[i].variable, rows[i].value, 1);
+		assert_int_equal(rank_expand("out.%r.json", &out, &e), 0);
+		assert_string_equal(out, rows[i].expanded);
+	}
+	setenv("OMPI_COMM_WORLD_RANK", "../x", 1);
+	{
+		CLEANUP_FREE char *out = NULL;
+		struct err e;
+
+		assert_int_equal(rank_expand("100%%-%r", &out, &e), 0);
+		assert_string_equal(out, "100%-3");
+	}
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		unsetenv(rows[i].variable);
 }
 
 static void keeps_each_warning_once(void **state)
@@ -216,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_times),
 		cmocka_unit_test(checks_options_first),
+		cmocka_unit_test(the_rank_is_part_of_the_name),
 		cmocka_unit_test(keeps_each_warning_once),
 		cmocka_unit_test(warnings_reach_the_document),
 		cmocka_unit_test(a_past_start_is_a_warning),
