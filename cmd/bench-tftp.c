@@ -12,36 +12,47 @@ static const struct tftp_opts defaults = {
 	.blksizes = { .n = 1, .v = { 1428 } },
 	.windowsizes = { .n = 1, .v = { 1 } },
 	.concurrencies = { .n = 1, .v = { 1 } },
-	.tsize = true,
-	.retries = 3,
-	.retransmit_ns = NS_PER_SEC,
+	.request = { .tsize = true, .retries = 3, .retransmit_ns = NS_PER_SEC },
 };
 
 /* clang-format off */
+static const struct opt request_opts[] = {
+	OPT_TITLE("The request"),
+	OPT_FLAG_ROW(0, "tsize", OPT_WHAT, struct tftp_request_opts, tsize, "ask for the size, so that a short file is seen"),
+	OPT_U32_ROW(0, "option-timeout", OPT_WHAT, struct tftp_request_opts, option_timeout, "SECONDS", "ask for the server's time-out", .max = 255),
+	OPT_ENUM_ROW(0, "rollover", OPT_WHAT, struct tftp_request_opts, rollover, tftp_rollover_names, "block after 65535; 1 is asked for as well"),
+	OPT_FLAG_ROW(0, "netascii", OPT_WHAT, struct tftp_request_opts, netascii, "translate line ends"),
+	OPT_DURATION_ROW(0, "retransmit", OPT_WHAT, struct tftp_request_opts, retransmit_ns, "TIME", "our own first time-out; it doubles", .min = 1000000, .max = UINT64_C(255000000000)),
+	OPT_U32_ROW(0, "retries", OPT_WHAT, struct tftp_request_opts, retries, "N", "repetitions before giving up", .max = 100),
+	OPT_END,
+};
+
+static const struct opt link_opts[] = {
+	OPT_TITLE("The link, impaired inside the client"),
+	OPT_DURATION_ROW(0, "rtt", OPT_WHAT, struct tftp_link_opts, rtt_ns, "TIME", "add this to every round trip", .max = UINT64_C(60000000000)),
+	OPT_DURATION_ROW(0, "jitter", OPT_WHAT, struct tftp_link_opts, jitter_ns, "TIME", "and up to so much more", .max = UINT64_C(60000000000)),
+	OPT_DOUBLE_ROW(0, "loss", OPT_WHAT, struct tftp_link_opts, loss, "SHARE", "packets lost, each way (1% or 0.01)"),
+	OPT_DOUBLE_ROW(0, "dup", OPT_WHAT, struct tftp_link_opts, dup, "SHARE", "packets doubled"),
+	OPT_DOUBLE_ROW(0, "reorder", OPT_WHAT, struct tftp_link_opts, reorder, "SHARE", "packets overtaken"),
+	OPT_STRING_ROW(0, "script-out", OPT_WHAT, struct tftp_link_opts, script_out, "RULES", "fate of single packets of ours, counted within each transfer: drop:5,9 dup:3 delay:7=100ms corrupt:4"),
+	OPT_STRING_ROW(0, "script-in", OPT_WHAT, struct tftp_link_opts, script_in, "RULES", "of the server's"),
+	OPT_END,
+};
+
 static const struct opt table[] = {
 	OPT_TITLE("What is measured"),
 	OPT_WORDS_ROW(0, "case", OPT_WHAT, struct tftp_opts, cases, "NAME", "read, request (small file), write, storm (all clients at once), options (what the server honours)", .choices = tftp_case_names),
-	OPT_FLAG_ROW(0, "put", OPT_WHAT, struct tftp_opts, put, "write files of --size; the same as --case write"),
+	OPT_FLAG_ROW(0, "put", OPT_WHAT, struct tftp_opts, put, "write files of --size; as --case write"),
 	OPT_SIZES_ROW('b', "blksize", OPT_WHAT, struct tftp_opts, blksizes, "BYTES", "block sizes to ask for; 0: do not ask", .max = TFTP_BLKSIZE_MAX, .given = OPT_GIVEN(struct tftp_opts, has_blksize)),
-	OPT_NUMBERS_ROW('w', "windowsize", OPT_WHAT, struct tftp_opts, windowsizes, "N", "blocks per acknowledgement to ask for; 1: plain TFTP, not asked for", .min = 1, .max = TFTP_WINDOWSIZE_MAX, .given = OPT_GIVEN(struct tftp_opts, has_windowsize)),
+	OPT_NUMBERS_ROW('w', "windowsize", OPT_WHAT, struct tftp_opts, windowsizes, "N", "blocks per ACK to ask for; 1: not asked", .min = 1, .max = TFTP_WINDOWSIZE_MAX, .given = OPT_GIVEN(struct tftp_opts, has_windowsize)),
 	OPT_NUMBERS_ROW('c', "concurrency", OPT_WHAT, struct tftp_opts, concurrencies, "N", "clients at once", .min = 1, .max = 100000, .given = OPT_GIVEN(struct tftp_opts, has_concurrency)),
-	OPT_SIZES_ROW(0, "size", OPT_WHAT, struct tftp_opts, sizes, "SIZE", "of files that are written, and of builtin:'s", .max = TFTP_CONTENT_MAX, .given = OPT_GIVEN(struct tftp_opts, has_sizes)),
-	OPT_WORDS_ROW(0, "profile", OPT_WHAT, struct tftp_opts, profiles, "NAME", "the requests of a boot client in place of the matrix: plain, ipxe, uefi, u-boot, shim, grub, winpe", .choices = tftp_profile_names),
-	OPT_FLAG_ROW(0, "tsize", OPT_WHAT, struct tftp_opts, tsize, "ask for the size, so that a short file is seen"),
-	OPT_U32_ROW(0, "option-timeout", OPT_WHAT, struct tftp_opts, option_timeout, "SECONDS", "ask for the server's time-out", .max = 255),
-	OPT_ENUM_ROW(0, "rollover", OPT_WHAT, struct tftp_opts, rollover, tftp_rollover_names, "block after 65535; 1 is asked for as well"),
-	OPT_FLAG_ROW(0, "netascii", OPT_WHAT, struct tftp_opts, netascii, "translate line ends"),
-	OPT_STRING_ROW(0, "expect", OPT_WHAT, struct tftp_opts, expect, "FILE|DIR|SHA256", "what must come (default: what the first transfer brings)"),
-	OPT_DURATION_ROW(0, "retransmit", OPT_WHAT, struct tftp_opts, retransmit_ns, "TIME", "our own first time-out; it doubles", .min = 1000000, .max = UINT64_C(255000000000)),
-	OPT_U32_ROW(0, "retries", OPT_WHAT, struct tftp_opts, retries, "N", "repetitions before giving up", .max = 100),
-	OPT_TITLE("The link, impaired inside the client"),
-	OPT_DURATION_ROW(0, "rtt", OPT_WHAT, struct tftp_opts, rtt_ns, "TIME", "add this to every round trip", .max = UINT64_C(60000000000)),
-	OPT_DURATION_ROW(0, "jitter", OPT_WHAT, struct tftp_opts, jitter_ns, "TIME", "and up to so much more", .max = UINT64_C(60000000000)),
-	OPT_DOUBLE_ROW(0, "loss", OPT_WHAT, struct tftp_opts, loss, "SHARE", "packets lost, each way (1% or 0.01)"),
-	OPT_DOUBLE_ROW(0, "dup", OPT_WHAT, struct tftp_opts, dup, "SHARE", "packets doubled"),
-	OPT_DOUBLE_ROW(0, "reorder", OPT_WHAT, struct tftp_opts, reorder, "SHARE", "packets overtaken"),
-	OPT_STRING_ROW(0, "script-out", OPT_WHAT, struct tftp_opts, script_out, "RULES", "fate of single packets of ours: drop:5,9 dup:3 delay:7=100ms corrupt:4"),
-	OPT_STRING_ROW(0, "script-in", OPT_WHAT, struct tftp_opts, script_in, "RULES", "of the server's"),
+	OPT_SIZES_ROW(0, "size", OPT_WHAT, struct tftp_opts, sizes, "SIZE", "of files written, and of builtin:'s", .max = TFTP_CONTENT_MAX, .given = OPT_GIVEN(struct tftp_opts, has_sizes)),
+	OPT_WORDS_ROW(0, "profile", OPT_WHAT, struct tftp_opts, profiles, "NAME", "ask like a boot client: plain, ipxe, uefi, u-boot, shim, grub, winpe", .choices = tftp_profile_names),
+	OPT_STRING_ROW(0, "expect", OPT_WHAT, struct tftp_opts, expect, "WHAT", "what must come: file, directory or SHA-256 (default: what comes first)"),
+	OPT_FLAG_ROW(0, "find-max", OPT_WHAT, struct tftp_opts, find_max, "1, 2, 4... clients, up to --concurrency [1024]: the most without failures, and with --max-p99"),
+	OPT_DURATION_ROW(0, "max-p99", OPT_WHAT, struct tftp_opts, max_p99_ns, "TIME", "limit of the P99 for --find-max", .min = 1),
+	OPT_GROUP(request_opts, struct tftp_request_opts, struct tftp_opts, request),
+	OPT_GROUP(link_opts, struct tftp_link_opts, struct tftp_opts, link),
 	OPT_GROUP(plan_matrix_opts, struct plan, struct tftp_opts, plan),
 	OPT_GROUP(compare_opts, struct compare_opts, struct tftp_opts, compare),
 	OPT_GROUP(syscalls_opts, struct syscalls_opts, struct tftp_opts, syscalls),
@@ -55,6 +66,22 @@ static int check_share(const char *name, double v, struct err *e)
 	if (v >= 0 && v <= 1)
 		return 0;
 	return err_set(e, ERR_USAGE, "usage", "%s is a share from 0 to 1 (or 0%% to 100%%)", name);
+}
+
+/* 1, 2, 4... up to the largest --concurrency. */
+static void ramp(struct tftp_opts *o)
+{
+	uint64_t top = 1024;
+
+	for (size_t i = 0; o->has_concurrency && i < o->concurrencies.n; i++)
+		top = i == 0 || o->concurrencies.v[i] > top ? o->concurrencies.v[i] : top;
+	o->concurrencies.n = 0;
+	for (uint64_t n = 1; o->concurrencies.n < OPT_LIST_MAX; n *= 2) {
+		o->concurrencies.v[o->concurrencies.n++] = n < top ? n : top;
+		if (n >= top)
+			break;
+	}
+	o->has_concurrency = true;
 }
 
 static int check_options(struct tftp_opts *o, struct err *e)
@@ -72,13 +99,16 @@ static int check_options(struct tftp_opts *o, struct err *e)
 	if (o->put && o->cases.n)
 		return err_set(e, ERR_USAGE, "usage",
 			       "--put and --case: name write among the cases");
+	if (o->find_max)
+		ramp(o);
 	o->plan.concurrency = 1;
 	for (size_t i = 0; i < o->concurrencies.n; i++) {
 		if (o->concurrencies.v[i] > o->plan.concurrency)
 			o->plan.concurrency = (uint32_t)o->concurrencies.v[i];
 	}
-	if (check_share("--loss", o->loss, e) < 0 || check_share("--dup", o->dup, e) < 0 ||
-	    check_share("--reorder", o->reorder, e) < 0)
+	if (check_share("--loss", o->link.loss, e) < 0 ||
+	    check_share("--dup", o->link.dup, e) < 0 ||
+	    check_share("--reorder", o->link.reorder, e) < 0)
 		return -1;
 	return plan_check(&o->plan, e);
 }
@@ -165,14 +195,12 @@ static int run(int argc, char **argv, struct err *e)
 
 static const char *const examples[] = {
 	"mpbench bench-tftp tftp://192.0.2.1/pxelinux.0",
-	"how fast, how evenly, every byte compared",
-	"mpbench bench-tftp --blksize 512,1428,8192 --windowsize 1,4,16,64 tftp://192.0.2.1/initrd",
+	"every byte compared",
+	"mpbench bench-tftp -b 512,1428,8192 -w 1,4,16 tftp://192.0.2.1/initrd",
 	"which options are best, as a grid",
-	"mpbench bench-tftp --case storm --concurrency 50 --profile ipxe tftp://192.0.2.1/initrd",
+	"mpbench bench-tftp --case storm -c 50 --profile ipxe tftp://192.0.2.1/initrd",
 	"fifty machines boot at once",
-	"mpbench bench-tftp --rtt 50ms --loss 1% tftp://192.0.2.1/initrd",
-	"the same server over a bad line",
-	"mpbench bench-tftp on=builtin: off=builtin:?batch=off --windowsize 1,16 --syscalls",
+	"mpbench bench-tftp on=builtin: off=builtin:?batch=off -w 1,16 --syscalls",
 	"what batched I/O is worth",
 	NULL,
 };
@@ -183,10 +211,9 @@ const struct cmd cmd_bench_tftp = {
 	.operands = "[TARGET...]",
 	.summary = "benchmark any TFTP server, every byte verified",
 	.about =
-		"Reads (or writes) files of TFTP servers many times, alone and with many clients at once, and says how long each "
-		"transfer and each block takes, what the server honoured of the options, and what failed and why. Targets: "
-		"tftp://HOST[:PORT]/FILE, builtin: (the default: mpbench serve tftp in a child). Several targets are interleaved "
-		"and compared with the first. Lists make a matrix, one case for each combination.",
+		"Reads or writes files of TFTP servers, alone and with many clients at once: how long a transfer and a block "
+		"take, what the server honoured, what failed and why. Targets: tftp://HOST[:PORT]/FILE, builtin: (the "
+		"default: mpbench serve tftp in a child). Lists make a matrix, one case for each combination.",
 	.examples = examples,
 	.table = table,
 	.defaults = &defaults,

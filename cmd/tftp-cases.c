@@ -94,18 +94,18 @@ static int set_link(struct tftp_cell *cell, const struct tftp_opts *o, struct er
 	struct tftp_plan *p = &cell->plan;
 
 	/* the whole round trip lies on the way out: a transfer's every exchange begins with a packet of ours */
-	p->out = (struct impair_params){ .delay_ns = o->rtt_ns,
-					 .jitter_ns = o->jitter_ns,
-					 .loss_ppm = ppm(o->loss),
-					 .dup_ppm = ppm(o->dup),
-					 .reorder_ppm = ppm(o->reorder) };
-	p->in = (struct impair_params){ .loss_ppm = ppm(o->loss),
-					.dup_ppm = ppm(o->dup),
-					.reorder_ppm = ppm(o->reorder) };
+	p->out = (struct impair_params){ .delay_ns = o->link.rtt_ns,
+					 .jitter_ns = o->link.jitter_ns,
+					 .loss_ppm = ppm(o->link.loss),
+					 .dup_ppm = ppm(o->link.dup),
+					 .reorder_ppm = ppm(o->link.reorder) };
+	p->in = (struct impair_params){ .loss_ppm = ppm(o->link.loss),
+					.dup_ppm = ppm(o->link.dup),
+					.reorder_ppm = ppm(o->link.reorder) };
 	p->seed = o->plan.seed;
-	if (o->script_out && impair_parse_script(&p->out, o->script_out, e) < 0)
+	if (o->link.script_out && impair_parse_script(&p->out, o->link.script_out, e) < 0)
 		return err_wrap(e, "--script-out");
-	if (o->script_in && impair_parse_script(&p->in, o->script_in, e) < 0)
+	if (o->link.script_in && impair_parse_script(&p->in, o->link.script_in, e) < 0)
 		return err_wrap(e, "--script-in");
 	return 0;
 }
@@ -126,14 +126,14 @@ static void set_options(struct tftp_cell *cell, const struct tftp_opts *o, const
 			ask->set |= TFTP_OPT_WINDOWSIZE;
 			ask->windowsize = at->windowsize;
 		}
-		if (o->tsize)
+		if (o->request.tsize)
 			ask->set |= TFTP_OPT_TSIZE;
-		if (o->option_timeout) {
+		if (o->request.option_timeout) {
 			ask->set |= TFTP_OPT_TIMEOUT;
-			ask->timeout_s = o->option_timeout;
+			ask->timeout_s = o->request.option_timeout;
 		}
 	}
-	if (o->rollover == 2 && at->profile < 0) {
+	if (o->request.rollover == 2 && at->profile < 0) {
 		ask->set |= TFTP_OPT_ROLLOVER;
 		ask->rollover = 1;
 	}
@@ -156,10 +156,10 @@ static int set_transfer(struct tftp_cell *cell, const struct tftp_opts *o, const
 	else
 		snprintf(cell->file, sizeof(cell->file), "%s", *path == '/' ? path + 1 : path);
 	t->file = cell->file;
-	t->mode = o->netascii ? TFTP_NETASCII : TFTP_OCTET;
-	t->rollover = o->rollover - 1;
-	t->timeout_ns = o->retransmit_ns + o->rtt_ns;
-	t->retries = o->retries;
+	t->mode = o->request.netascii ? TFTP_NETASCII : TFTP_OCTET;
+	t->rollover = o->request.rollover - 1;
+	t->timeout_ns = o->request.retransmit_ns + o->link.rtt_ns;
+	t->retries = o->request.retries;
 	t->write = at->kind == TFTP_KIND_WRITE;
 	t->probe = at->kind == TFTP_KIND_OPTIONS;
 	t->max_bytes = TFTP_CONTENT_MAX;
@@ -214,11 +214,11 @@ static void describe_params(struct engine_case *ec, const struct tftp_opts *o,
 		put_integer(ec, "windowsize", at->windowsize);
 	}
 	put_integer(ec, "concurrency", at->concurrency);
-	if (o->netascii)
+	if (o->request.netascii)
 		put_text(ec, "mode", "netascii");
 	if (impair_is_on(&cell->plan.out) || impair_is_on(&cell->plan.in)) {
-		put_integer(ec, "rtt_us", o->rtt_ns / NS_PER_US);
-		put_integer(ec, "loss_ppm", ppm(o->loss));
+		put_integer(ec, "rtt_us", o->link.rtt_ns / NS_PER_US);
+		put_integer(ec, "loss_ppm", ppm(o->link.loss));
 	}
 }
 
@@ -446,8 +446,10 @@ static int begin_target(struct tftp_cases *c, size_t i, struct err *e)
 	if (strlen(t->url->path) > TFTP_FILE_MAX - 16)
 		return err_set(e, ERR_USAGE, "usage", "%s: the file name is too long",
 			       t->url->shown);
-	return addr_resolve(&t->address, 1, &found, t->url->host,
-			    t->url->port ? t->url->port : TFTP_PORT, SOCK_DGRAM, e);
+	/* --start waits for the port that the target names */
+	if (!t->url->port)
+		c->parsed[i].member[0].port = TFTP_PORT;
+	return addr_resolve(&t->address, 1, &found, t->url->host, t->url->port, SOCK_DGRAM, e);
 }
 
 int tftp_cases_make(struct tftp_cases *c, const struct tftp_opts *o, const char *const *operands,

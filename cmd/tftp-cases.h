@@ -9,21 +9,31 @@
 #include "peer/tftp-session.h"
 #include "tftp-builtin.h"
 
+/* The request and our own patience. */
+struct tftp_request_opts {
+	bool tsize, netascii;
+	uint32_t option_timeout, retries;
+	int rollover;
+	uint64_t retransmit_ns;
+};
+/* The link, impaired inside the client. */
+struct tftp_link_opts {
+	uint64_t rtt_ns, jitter_ns;
+	double loss, dup, reorder;
+	const char *script_out, *script_in;
+};
+
 struct tftp_opts {
 	struct plan plan;
 	struct common_opts common;
 	struct compare_opts compare;
 	struct syscalls_opts syscalls;
+	struct tftp_request_opts request;
+	struct tftp_link_opts link;
 	struct opt_strings cases, profiles;
 	struct opt_numbers blksizes, windowsizes, sizes, concurrencies;
-	bool put, netascii, tsize, has_blksize, has_windowsize, has_concurrency, has_sizes;
-	uint32_t option_timeout, retries;
-	int rollover;
-	uint64_t retransmit_ns;
-	const char *expect, *script_out, *script_in;
-	uint64_t rtt_ns, jitter_ns;
-	double loss, dup, reorder;
-	int find_max;
+	bool put, has_blksize, has_windowsize, has_concurrency, has_sizes, find_max;
+	const char *expect;
 	uint64_t max_p99_ns;
 };
 

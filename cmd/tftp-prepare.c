@@ -5,6 +5,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+enum { READ_BACK_TRIES = 20 };
+
 static bool is_sha256(const char *text)
 {
 	return strlen(text) == 64 && strspn(text, "0123456789abcdefABCDEF") == 64;
@@ -124,7 +126,7 @@ static int prepare_write(struct tftp_cell *cell, struct err *e)
 				  .content = &cell->sent };
 	struct tftp_client c;
 	char text[256];
-	int rc;
+	int rc = 0;
 
 	if (fetch(cell, &cell->plan, &c, e) < 0)
 		return -1;
@@ -134,7 +136,13 @@ static int prepare_write(struct tftp_cell *cell, struct err *e)
 		return -1;
 	back.transfer.write = false;
 	back.transfer.ask.tsize = 0;
-	rc = fetch(cell, &back, &c, e);
+	/* atftpd acknowledges the last block before it has written it */
+	for (int tries = 0; tries < READ_BACK_TRIES; tries++) {
+		rc = fetch(cell, &back, &c, e);
+		if (rc < 0 || (c.failure != TFTP_CORRUPT && c.failure != TFTP_SHORT &&
+			       c.failure != TFTP_LONG))
+			break;
+	}
 	tftp_plan_done(&back);
 	if (rc < 0)
 		return -1;

@@ -141,19 +141,22 @@ void tftp_group_count(struct tftp_group *g, const struct tftp_client *c)
 		     ((ask->set & TFTP_OPT_WINDOWSIZE) && c->windowsize != ask->windowsize);
 }
 
-void tftp_group_add_impair(struct impair_counts *sum, const struct impair_counts *more)
+void tftp_group_add_impair(struct impair_counts *sum, const struct impair_counts *more,
+			   const struct impair_counts *less)
 {
-	sum->seen += more->seen;
-	sum->passed += more->passed;
-	sum->dropped += more->dropped;
-	sum->repeated += more->repeated;
-	sum->reordered += more->reordered;
-	sum->corrupted += more->corrupted;
-	sum->overflow += more->overflow;
+	sum->seen += more->seen - less->seen;
+	sum->passed += more->passed - less->passed;
+	sum->dropped += more->dropped - less->dropped;
+	sum->repeated += more->repeated - less->repeated;
+	sum->reordered += more->reordered - less->reordered;
+	sum->corrupted += more->corrupted - less->corrupted;
+	sum->overflow += more->overflow - less->overflow;
 }
 
 void tftp_tally_add(struct tftp_tally *sum, const struct tftp_tally *t)
 {
+	static const struct impair_counts none;
+
 	sum->options_set = sum->blksize_min && t->blksize_min ? sum->options_set & t->options_set
 			   : t->blksize_min		      ? t->options_set
 							      : sum->options_set;
@@ -185,8 +188,8 @@ void tftp_tally_add(struct tftp_tally *sum, const struct tftp_tally *t)
 		sum->rcvbuf_wanted = t->rcvbuf_wanted;
 	if (t->rcvbuf_min && (!sum->rcvbuf_min || t->rcvbuf_min < sum->rcvbuf_min))
 		sum->rcvbuf_min = t->rcvbuf_min;
-	tftp_group_add_impair(&sum->out, &t->out);
-	tftp_group_add_impair(&sum->in, &t->in);
+	tftp_group_add_impair(&sum->out, &t->out, &none);
+	tftp_group_add_impair(&sum->in, &t->in, &none);
 }
 
 void tftp_plan_collect(struct tftp_plan *p, struct tftp_tally *out)

@@ -25,4 +25,6 @@ int tftp_group_join(struct tftp_plan *p, struct loop *loop, struct tftp_group **
 void tftp_group_leave(struct tftp_plan *p, struct tftp_group *g);
 /* A transfer has ended. */
 void tftp_group_count(struct tftp_group *g, const struct tftp_client *c);
-void tftp_group_add_impair(struct impair_counts *sum, const struct impair_counts *more);
+/* sum += more - less. */
+void tftp_group_add_impair(struct impair_counts *sum, const struct impair_counts *more,
+			   const struct impair_counts *less);

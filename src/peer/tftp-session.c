@@ -31,6 +31,7 @@ struct transfer {
 	struct timer timer;
 	struct tftp_client client;
 	struct impair *out, *in;
+	struct impair_counts out_counted, in_counted; /* already in the tally */
 	struct netascii text;
 	uint64_t text_bytes; /* decoded so far */
 	uint64_t acked_ns; /* when the packet left that the next DATA answers; 0: none is awaited */
@@ -61,26 +62,17 @@ static struct tftp_session *session_of(struct session *s)
 	return CONTAINER_OF(s, struct tftp_session, base);
 }
 
-static void tid_of(const struct addr *a, struct tftp_tid *out)
+/* What the bad link did since the last call. */
+static void count_link(struct transfer *t)
 {
-	memset(out, 0, sizeof(*out));
-	out->port = addr_port(a);
-	if (a->sa.ss_family == AF_INET6) {
-		const uint8_t *b = ((const struct sockaddr_in6 *)&a->sa)->sin6_addr.s6_addr;
+	struct tftp_tally *tally = &t->session->group->tally;
 
-		memcpy(out->host, b, 16);
-	} else {
-		out->host[0] = ((const struct sockaddr_in *)&a->sa)->sin_addr.s_addr;
-	}
-}
-
-static void addr_of(const struct tftp_session *s, const struct tftp_tid *tid, struct addr *out)
-{
-	*out = s->plan->server;
-	if (out->sa.ss_family == AF_INET6)
-		((struct sockaddr_in6 *)&out->sa)->sin6_port = htons((uint16_t)tid->port);
-	else
-		((struct sockaddr_in *)&out->sa)->sin_port = htons((uint16_t)tid->port);
+	if (!t->out)
+		return;
+	tftp_group_add_impair(&tally->out, impair_counts(t->out), &t->out_counted);
+	tftp_group_add_impair(&tally->in, impair_counts(t->in), &t->in_counted);
+	t->out_counted = *impair_counts(t->out);
+	t->in_counted = *impair_counts(t->in);
 }
 
 static void transfer_close(struct transfer *t)
@@ -94,8 +86,7 @@ static void transfer_close(struct transfer *t)
 	if (t->out) {
 		/* the last ACK is on its way still */
 		impair_flush(t->out);
-		tftp_group_add_impair(&s->group->tally.out, impair_counts(t->out));
-		tftp_group_add_impair(&s->group->tally.in, impair_counts(t->in));
+		count_link(t);
 	}
 	impair_free(t->out);
 	impair_free(t->in);
@@ -139,7 +130,7 @@ static void client_send(void *ctx, const void *packet, size_t len)
 	uint64_t now;
 
 	if (t->client.has_peer && op != TFTP_RRQ && op != TFTP_WRQ)
-		addr_of(s, &t->client.peer, &to);
+		tftp_socket_peer(&s->plan->server, &t->client.peer, &to);
 	put(t, &to, packet, len);
 	if (op != TFTP_ACK)
 		return;
@@ -205,7 +196,7 @@ static uint32_t client_send_blocks(void *ctx, uint64_t first, uint32_t count)
 	uint32_t size = TFTP_HEADER + t->client.tx.blksize, done = 0;
 	struct addr to;
 
-	addr_of(s, &t->client.peer, &to);
+	tftp_socket_peer(&s->plan->server, &t->client.peer, &to);
 	s->group->tally.data_packets += count;
 	while (done < count) {
 		uint32_t n = dgram_out_fits(size), sent;
@@ -315,6 +306,7 @@ static void session_answer(struct tftp_session *s, struct transfer *t)
 	s->busy = false;
 	check_whole(t);
 	tftp_group_count(s->group, c);
+	count_link(t);
 	o.sent_ns = s->sent_ns;
 	o.done_ns = c->done_ns > s->sent_ns ? c->done_ns : s->sent_ns;
 	o.first_ns = c->first_ns;
@@ -393,7 +385,7 @@ static void arrive(void *ctx, const struct addr *from, const uint8_t *bytes, siz
 	struct transfer *t = ctx;
 	struct tftp_tid tid;
 
-	tid_of(from, &tid);
+	tftp_socket_tid(from, &tid);
 	t->session->group->from = from;
 	tftp_client_input(&t->client, &tid, bytes, len, t->came_ns);
 	t->session->group->from = NULL;
@@ -668,7 +660,7 @@ int tftp_session_new(struct tftp_plan *p, struct loop *loop, unsigned index, str
 	else
 		snprintf(s->name, room, "%s", p->transfer.file);
 	s->params.file = s->name;
-	tid_of(&p->server, &s->params.asked);
+	tftp_socket_tid(&p->server, &s->params.asked);
 	for (unsigned i = 0; i < 2; i++) {
 		s->slot[i].session = s;
 		s->slot[i].fd = -1;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/time.h>
 #include <time.h>
 /* needs struct timespec */
@@ -73,4 +74,26 @@ int tftp_socket_error(int fd, uint16_t port)
 		if (x && x->ee_errno != EMSGSIZE && addr_port(&to) == port)
 			error = (int)x->ee_errno;
 	}
+}
+
+void tftp_socket_tid(const struct addr *a, struct tftp_tid *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->port = addr_port(a);
+	if (a->sa.ss_family == AF_INET6) {
+		const uint8_t *b = ((const struct sockaddr_in6 *)&a->sa)->sin6_addr.s6_addr;
+
+		memcpy(out->host, b, 16);
+	} else {
+		out->host[0] = ((const struct sockaddr_in *)&a->sa)->sin_addr.s_addr;
+	}
+}
+
+void tftp_socket_peer(const struct addr *server, const struct tftp_tid *tid, struct addr *out)
+{
+	*out = *server;
+	if (out->sa.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)&out->sa)->sin6_port = htons((uint16_t)tid->port);
+	else
+		((struct sockaddr_in *)&out->sa)->sin_port = htons((uint16_t)tid->port);
 }

@@ -215,6 +215,18 @@ static void check_size(struct tftp_client *c, uint64_t now)
 		     "%" PRIu64 " bytes came, %" PRIu64 " were announced", c->rx.bytes, want);
 }
 
+/* Beyond this no byte is wanted. */
+static uint64_t bound_of(const struct tftp_client *c)
+{
+	uint64_t bound = c->params->max_bytes ? c->params->max_bytes : UINT64_MAX;
+
+	/* a size of 0 is also what servers answer that do not know it */
+	if ((c->got.set & TFTP_OPT_TSIZE) && c->got.tsize && c->params->mode != TFTP_NETASCII &&
+	    c->got.tsize < bound)
+		bound = c->got.tsize;
+	return bound;
+}
+
 static void take_block(struct tftp_client *c, const struct tftp_packet *p, uint64_t now)
 {
 	enum tftp_rx what;
@@ -227,8 +239,9 @@ static void take_block(struct tftp_client *c, const struct tftp_packet *p, uint6
 	if (what == TFTP_RX_IGNORE)
 		return;
 	if (what != TFTP_RX_ACK) {
-		if (c->params->max_bytes && c->rx.bytes > c->params->max_bytes) {
-			tftp_client_abort(c, TFTP_LONG, "more bytes than the bound", now);
+		if (c->rx.bytes > bound_of(c)) {
+			tftp_client_abort(c, TFTP_LONG, "more bytes than announced or allowed",
+					  now);
 			return;
 		}
 		c->ops->deliver(c->ctx, c->rx.bytes - p->len, p->data, p->len);
