@@ -1,9 +1,9 @@
 /* mpbench ports - which serial ports this machine has. */
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cmd.h"
+#include "result/json.h"
 #include "io/ports.h"
 
 extern const struct cmd cmd_ports;

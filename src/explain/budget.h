@@ -1,7 +1,6 @@
 /* budget - where the time of one whole session goes */
 #pragma once
 
-#include "measure/measurement.h"
 #include "result/document.h"
 
 /*
@@ -9,5 +8,4 @@
  * {name, ns, percent}: the median over the runs of each run's median, and its share of their sum. Nothing is added when
  * the benchmark was not measured or nothing of it succeeded.
  */
-int budget_add(struct document *d, const struct measurement *m, const char *name,
-	       struct err *e) ERR_MUST_CHECK;
+int budget_add(struct document *d, const char *name, struct err *e) ERR_MUST_CHECK;
