@@ -11,6 +11,7 @@ extern const struct cmd cmd_diff;
 extern const struct cmd cmd_export;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
+extern const struct cmd cmd_doctor;
 extern const struct cmd cmd_ports;
 extern const struct cmd cmd_serve;
 extern const struct cmd cmd_serve_repl;
@@ -29,6 +30,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_trace_syscalls,
 	&cmd_bridge,
 	&cmd_serve,
+	&cmd_doctor,
 	&cmd_ports,
 	&cmd_serve_tftp,
 	&cmd_completion,
