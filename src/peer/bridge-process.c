@@ -51,14 +51,13 @@ static int process_start(struct bridge_link *l, struct err *e)
 
 static void process_stop(struct bridge_link *l, struct err *e)
 {
-	bool ended = spawn_poll(&l->child);
-
 	loop_remove(&l->ended);
 	stream_done(&l->stream);
 	spawn_stop(&l->child, 0);
 	spawn_describe(&l->child, l->stats.last_end, sizeof(l->stats.last_end));
-	err_set(e, ERR_TARGET, ended && WIFEXITED(l->child.status) ? "exited" : "killed",
-		"%s ended: %s", l->argv[0], l->stats.last_end);
+	/* its terminal is closed a moment before its end can be told; a kill then changes nothing */
+	err_set(e, ERR_TARGET, WIFEXITED(l->child.status) ? "exited" : "killed", "%s ended: %s",
+		l->argv[0], l->stats.last_end);
 	link_set_lines(l, 0);
 }
 
