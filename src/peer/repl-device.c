@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "peer/repl-program.h"
+#include "peer/repl-replay.h"
 #include "proto/rawrepl.h"
 
 enum { CODE_MAX = 1 << 20, INPUT_MAX = 64 << 10 };
@@ -35,6 +36,10 @@ const struct opt repl_device_opts[] = {
 			 "TIME", "wait between pieces"),
 	OPT_U32_ROW(0, "window", OPT_WHAT, struct repl_device_params, window, "BYTES",
 		    "raw-paste window increment", .min = 1, .max = 32767),
+	OPT_STRING_ROW(0, "replay", OPT_WHAT, struct repl_device_params, replay, "FILE",
+		       "play the device's part of a trace of mpbench bridge"),
+	OPT_FLAG_ROW(0, "replay-paced", OPT_WHAT, struct repl_device_params, replay_paced,
+		     "taking the times of the trace"),
 	OPT_END,
 };
 
@@ -423,6 +428,8 @@ int repl_device_run(int in_fd, int out_fd, const struct repl_device_params *p, s
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGHUP, SIG_DFL);
+	if (p->replay)
+		return repl_replay_run(in_fd, out_fd, p->replay, p->replay_paced, e);
 	make_raw(in_fd);
 	repl_program_init(&d.program);
 	rc = serve(&d, e);

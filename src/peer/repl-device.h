@@ -30,6 +30,9 @@ struct repl_device_params {
 	uint64_t piece_bytes;	   /* writes in pieces of this size; 0: whole */
 	uint64_t piece_pause_ns;   /* between the pieces */
 	uint32_t window;	   /* raw-paste window increment */
+	const char *
+		replay; /* play this trace (peer/repl-replay.h) instead of being a device; NULL: be one */
+	bool replay_paced; /* with the times of the trace */
 };
 #define REPL_DEVICE_DEFAULT \
 	{ \
@@ -37,7 +40,7 @@ struct repl_device_params {
 	}
 
 /* Rows for the hidden subcommand that runs it, which are also the query keys of builtin:repl?key=value: fault (words of
- * repl_fault_names), drop-after, delay, piece, piece-pause, window. */
+ * repl_fault_names), drop-after, delay, piece, piece-pause, window, replay, replay-paced. */
 extern const struct opt repl_device_opts[];
 extern const char *const repl_fault_names[];
 

@@ -1,8 +1,7 @@
-"""mpbench bridge with real clients."""
+"""mpbench bridge: sessions, soft resets, records."""
 import json
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
@@ -10,71 +9,7 @@ import time
 
 import pytest
 
-RAW = b"raw REPL; CTRL-B to exit\r\n>"
-
-
-class Bridge:
-    """A running bridge; .raw and .rfc2217 are its ports, .log() everything it said so far."""
-
-    def __init__(self, path, tmp_path, link, *options, **kw):
-        self.err = open(tmp_path / f"bridge-{time.monotonic_ns()}.log", "w+")
-        self.process = subprocess.Popen([path, "bridge", "--rfc2217", "0", "--raw", "0", *map(os.fspath, options), link],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.err,
-                                        start_new_session=True, **kw)
-        self.wait_for(r"serving socket://")
-        self.raw = int(re.search(r"serving socket://.*:(\d+)", self.log())[1])
-        self.rfc2217 = int(re.search(r"serving rfc2217://.*:(\d+)", self.log())[1])
-
-    def log(self):
-        with open(self.err.name) as f:
-            return f.read()
-
-    def wait_for(self, pattern, count=1, seconds=20):
-        end = time.monotonic() + seconds
-        while len(re.findall(pattern, self.log())) < count:
-            assert self.process.poll() is None and time.monotonic() < end, f"no {pattern!r} in:\n{self.log()}"
-            time.sleep(0.005)
-
-    def connect(self, port=None):
-        s = socket.create_connection(("127.0.0.1", port or self.raw), timeout=20)
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return s
-
-    def stop(self, sign=signal.SIGTERM):
-        if self.process.poll() is None:
-            self.process.send_signal(sign)
-        status = self.process.wait(timeout=20)
-        self.err.close()
-        return status
-
-
-@pytest.fixture
-def bridge(mpbench, tmp_path):
-    made = []
-
-    def make(link, *options, **kw):
-        made.append(Bridge(mpbench.path, tmp_path, link, *options, **kw))
-        return made[-1]
-    yield make
-    for one in made:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
-
-
-@pytest.fixture
-def board(mpbench):
-    """The builtin device, which ends on a soft reset as the unix port does."""
-    return f"exec:{shlex.quote(mpbench.path)} serve-repl --fault=exit-on-reset"
-
-
-def until(s, end):
-    got = b""
-    while not got.endswith(end):
-        piece = s.recv(65536)
-        assert piece, f"closed after {got!r}"
-        got += piece
-    return got
+from peers.bridge import RAW, board, bridge, until  # noqa: F401 (fixtures)
 
 
 def test_soft_reset_gives_the_bytes_of_a_board(bridge, board):
@@ -131,3 +66,19 @@ def test_document_and_stats(bridge, board, mpbench, tmp_path):
     assert counts["to_client"]["added_latency_ns"]["p50"] > 0
     assert "1 sessions" in b.log()
     assert re.search(r"^\d+\.\d{9} > 70 72 69 6e 74 28 31 29 04 +\|print\(1\)\.\|$", (tmp_path / "trace").read_text(), re.M)
+
+
+def test_a_trace_is_a_device(bridge, mpbench, tmp_path):
+    """What bench-repl did through the bridge is done again with the trace as the device; other input is noticed."""
+    trace = tmp_path / "a trace"
+    b = bridge("builtin:", "--trace", trace)
+    args = ["bench-repl", "--case", "exec", "--mode", "raw", "--iterations", "20", "--runs", "1", "--warmup", "0"]
+    assert mpbench(*args, f"socket://127.0.0.1:{b.raw}").returncode == 0
+    b.stop()
+    url = f"builtin:repl?replay={str(trace).replace(' ', '%20')}"
+    for option in ("", "&replay-paced"):
+        done = mpbench(*args, url + option)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert mpbench(*args, "--case", "print", url).returncode == 4
+    again = bridge(url)
+    assert mpbench(*args, f"socket://127.0.0.1:{again.raw}").returncode == 0
