@@ -143,9 +143,8 @@ int cmd_help_text(const struct cmd *c, bool all, struct buf *out)
 	}
 	if (!brief[0])
 		return 0;
-	return buf_addf(
-		out, "\nmpbench help --all %s and the man page describe every option.\n",
-		c->name);
+	return buf_addf(out, "\nmpbench help --all %s and the man page describe every option.\n",
+			c->name);
 }
 
 int cmd_print_help(const struct cmd *c, bool all, struct err *e)

@@ -129,8 +129,11 @@ char *buf_take(struct buf *b)
 /* Length of the valid UTF-8 sequence at p (RFC 3629), 0 where it is not one. */
 static size_t utf8_length(const unsigned char *p, size_t len, uint32_t *code)
 {
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 :
-		   (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : 0;
+	size_t n = p[0] < 0x80			 ? 1
+		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+		   : (p[0] & 0xf0) == 0xe0	 ? 3
+		   : p[0] >= 0xf0 && p[0] < 0xf5 ? 4
+						 : 0;
 	uint32_t c;
 
 	if (n == 0 || n > len)
@@ -186,8 +189,7 @@ int buf_add_utf8(struct buf *b, const void *data, size_t len)
 	for (size_t i = 0; i < len;) {
 		uint32_t code = 0;
 		size_t n = utf8_length(p + i, len - i, &code);
-		int rc = n == 0 || code == 0 ? buf_addf(b, "\\x%02x", p[i]) :
-						buf_add(b, p + i, n);
+		int rc = n == 0 || code == 0 ? buf_addf(b, "\\x%02x", p[i]) : buf_add(b, p + i, n);
 
 		if (rc < 0)
 			return -1;

@@ -18,7 +18,10 @@ struct buf {
 	bool failed;
 };
 
-#define BUF_INIT { 0 }
+#define BUF_INIT \
+	{ \
+		0 \
+	}
 
 void buf_init(struct buf *b, size_t max);
 void buf_done(struct buf *b);

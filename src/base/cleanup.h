@@ -8,25 +8,25 @@
  */
 #define CLEANUP(fn) __attribute__((cleanup(fn##_cleanup)))
 
-#define CLEANUP_PTR(type, fn)                                                                      \
-	static inline __attribute__((unused)) void fn##_cleanup(type **p)                          \
-	{                                                                                          \
-		if (*p)                                                                            \
-			fn(*p);                                                                    \
+#define CLEANUP_PTR(type, fn) \
+	static inline __attribute__((unused)) void fn##_cleanup(type **p) \
+	{ \
+		if (*p) \
+			fn(*p); \
 	}
 
-#define CLEANUP_OBJ(type, fn)                                                                      \
-	static inline __attribute__((unused)) void fn##_cleanup(type *p)                           \
-	{                                                                                          \
-		fn(p);                                                                             \
+#define CLEANUP_OBJ(type, fn) \
+	static inline __attribute__((unused)) void fn##_cleanup(type *p) \
+	{ \
+		fn(p); \
 	}
 
 /* Hands ownership over: yields p and leaves NULL behind. */
-#define TAKE(p)                                                                                    \
-	({                                                                                         \
-		__typeof__(p) take_ = (p);                                                         \
-		(p) = NULL;                                                                        \
-		take_;                                                                             \
+#define TAKE(p) \
+	({ \
+		__typeof__(p) take_ = (p); \
+		(p) = NULL; \
+		take_; \
 	})
 
 /* An owned file descriptor: -1 means none. */

@@ -20,8 +20,8 @@ static inline uint64_t clock_now(void)
 /* What the clock is and what a reading costs; measured by back-to-back pairs. */
 struct clock_cost {
 	uint64_t overhead_ns_p50; /* median difference of two successive readings */
-	uint64_t resolution_ns;   /* clock_getres() */
-	char source[32];          /* /sys/.../current_clocksource, "" when unreadable */
+	uint64_t resolution_ns;	  /* clock_getres() */
+	char source[32];	  /* /sys/.../current_clocksource, "" when unreadable */
 };
 
 /* Takes about 0.5 ms (10,000 pairs). */

@@ -53,7 +53,7 @@ static const char *errno_code(int sys)
 	}
 }
 
-int err_set(struct err *e, enum err_kind kind, const char *code, const char *fmt, ...)
+int(err_set)(struct err *e, enum err_kind kind, const char *code, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -67,7 +67,7 @@ int err_set(struct err *e, enum err_kind kind, const char *code, const char *fmt
 	return -1;
 }
 
-int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
+int(err_sys)(struct err *e, enum err_kind kind, const char *fmt, ...)
 {
 	int sys = errno;
 	va_list ap;
@@ -85,12 +85,12 @@ int err_sys(struct err *e, enum err_kind kind, const char *fmt, ...)
 	return -1;
 }
 
-int err_nomem(struct err *e)
+int(err_nomem)(struct err *e)
 {
-	return err_set(e, ERR_INTERNAL, "no-memory", "out of memory");
+	return (err_set)(e, ERR_INTERNAL, "no-memory", "out of memory");
 }
 
-int err_wrap(struct err *e, const char *fmt, ...)
+int(err_wrap)(struct err *e, const char *fmt, ...)
 {
 	char old[ERR_MSG_MAX];
 	va_list ap;

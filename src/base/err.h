@@ -7,10 +7,10 @@
 /* The kind is the exit status of the command (see every man page, EXIT STATUS). */
 enum err_kind {
 	ERR_NONE = 0,
-	ERR_CHECK = 1,    /* a check or a comparison failed */
-	ERR_USAGE = 2,    /* wrong options, unreadable input */
+	ERR_CHECK = 1,	  /* a check or a comparison failed */
+	ERR_USAGE = 2,	  /* wrong options, unreadable input */
 	ERR_MACHINE = 3,  /* this machine cannot: privilege, missing feature, missing program */
-	ERR_TARGET = 4,   /* the target failed */
+	ERR_TARGET = 4,	  /* the target failed */
 	ERR_INTERNAL = 5, /* the result could not be written, or a bug here (also: out of memory) */
 };
 
@@ -41,3 +41,14 @@ int err_nomem(struct err *e);
 /* Puts "fmt...: " before the message that is there; kind, sys and code stay. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void err_clear(struct err *e);
+
+/* All of them return -1; said where callers are compiled, so that their analysers know that a failure is one. */
+static inline int err_failed(int rc)
+{
+	(void)rc;
+	return -1;
+}
+#define err_set(...) err_failed((err_set)(__VA_ARGS__))
+#define err_sys(...) err_failed((err_sys)(__VA_ARGS__))
+#define err_wrap(...) err_failed((err_wrap)(__VA_ARGS__))
+#define err_nomem(e) err_failed((err_nomem)(e))

@@ -60,16 +60,18 @@ struct syscall_window {
 enum run_status { RUN_OK, RUN_FAILED, RUN_INTERRUPTED };
 
 struct run {
-	uint32_t index;  /* of this benchmark, from 0 */
-	uint32_t order;  /* position in the whole session, from 0 */
-	int32_t pair;    /* runs of different targets with the same pair were interleaved; -1: none */
-	uint64_t start_offset_ns, duration_ns; /* from the session's start; of the measured window */
+	uint32_t index; /* of this benchmark, from 0 */
+	uint32_t order; /* position in the whole session, from 0 */
+	int32_t pair; /* runs of different targets with the same pair were interleaved; -1: none */
+	uint64_t start_offset_ns,
+		duration_ns; /* from the session's start; of the measured window */
 	enum run_status status;
 	uint64_t warmup_discarded, ok, failed, reopened;
-	uint64_t bytes;            /* moved by successful operations */
-	uint64_t first_ns;         /* latency of the very first operation, warm-up included; 0: it failed */
-	uint64_t late_sends;       /* open loop: sends later than 1 ms (or a tenth of the interval) after plan */
-	uint64_t planned;          /* open loop: operations planned in the window */
+	uint64_t bytes;	   /* moved by successful operations */
+	uint64_t first_ns; /* latency of the very first operation, warm-up included; 0: it failed */
+	uint64_t
+		late_sends; /* open loop: sends later than 1 ms (or a tenth of the interval) after plan */
+	uint64_t planned; /* open loop: operations planned in the window */
 	struct distribution *distribution;
 	size_t n_distributions;
 	struct error_count error[RUN_ERRORS_MAX];
@@ -84,19 +86,20 @@ struct extra_metric {
 	const char *unit;
 	enum better better;
 	bool exact;
-	double *values; /* one per run, owned */
+	double *values;		       /* one per run, owned */
 	uint64_t *totals, *operations; /* for exact metrics, one per run each; NULL: none */
 };
 
 struct benchmark {
-	char name[64];      /* "repl.exec" */
-	char target[64];    /* label */
+	char name[64];	 /* "repl.exec" */
+	char target[64]; /* label */
 	struct param params[PARAMS_MAX];
 	size_t n_params;
-	const char *headline; /* metric that gates by default and is shown: "latency.median" or "throughput" */
+	const char *
+		headline; /* metric that gates by default and is shown: "latency.median" or "throughput" */
 	bool open_loop;
-	bool first_only;    /* each operation is a fresh session: warm-up is of the host only */
-	const char *note;   /* shown under the table, NULL */
+	bool first_only;  /* each operation is a fresh session: warm-up is of the host only */
+	const char *note; /* shown under the table, NULL */
 	struct run *run;
 	size_t n_runs;
 	struct extra_metric *extra;
@@ -143,7 +146,8 @@ struct metric {
 	enum better better;
 	bool exact;
 	double *values; /* n = benchmark's n_runs; owned by the list */
-	uint64_t *totals, *operations; /* one per run each, owned; NULL where the metric is no count */
+	uint64_t *totals,
+		*operations; /* one per run each, owned; NULL where the metric is no count */
 };
 struct metric_list {
 	struct metric *metric;
@@ -151,7 +155,8 @@ struct metric_list {
 	double *value_store; /* back the metrics' values, totals and operations */
 	uint64_t *count_store;
 };
-int metric_list_make(struct metric_list *out, const struct benchmark *b, struct err *e) ERR_MUST_CHECK;
+int metric_list_make(struct metric_list *out, const struct benchmark *b,
+		     struct err *e) ERR_MUST_CHECK;
 void metric_list_done(struct metric_list *l);
 CLEANUP_OBJ(struct metric_list, metric_list_done)
 const struct metric *metric_find(const struct metric_list *l, const char *name);

@@ -10,26 +10,26 @@
 struct plan {
 	uint64_t iterations;  /* operations per run; 0: what fits the budget */
 	uint64_t duration_ns; /* length of a run instead of a count; 0: by iterations */
-	uint32_t runs;        /* independent runs, default 10 */
+	uint32_t runs;	      /* independent runs, default 10 */
 	uint64_t warmup;      /* operations discarded per run; UINT64_MAX: automatic */
 	uint64_t timeout_ns;  /* one operation; default 10 s */
 	uint32_t concurrency; /* sessions at once, default 1 */
 	uint32_t threads;     /* threads that share the sessions, default 1 */
-	uint64_t rate;        /* operations per second over all sessions, open loop; 0: closed loop */
-	uint64_t settle_ns;   /* pause between runs */
-	uint64_t budget_ns;   /* a default invocation ends within this; default 30 s */
+	uint64_t rate;	    /* operations per second over all sessions, open loop; 0: closed loop */
+	uint64_t settle_ns; /* pause between runs */
+	uint64_t budget_ns; /* a default invocation ends within this; default 30 s */
 	uint64_t seed;
-	double max_errors;    /* share of failures above which the exit status is 4; default 0.01 */
-	const char *pin;      /* "CLIENT[,SERVER]": CPU numbers; NULL: not pinned */
+	double max_errors; /* share of failures above which the exit status is 4; default 0.01 */
+	const char *pin;   /* "CLIENT[,SERVER]": CPU numbers; NULL: not pinned */
 	struct opt_strings starts; /* --start, one per target in order */
-	bool samples;         /* keep raw samples in the document */
+	bool samples;		   /* keep raw samples in the document */
 };
 
-#define PLAN_DEFAULT                                                                               \
-	{                                                                                          \
-		.runs = 10, .warmup = UINT64_MAX, .timeout_ns = UINT64_C(10000000000),             \
-		.concurrency = 1, .threads = 1, .budget_ns = UINT64_C(30000000000), .seed = 1,     \
-		.max_errors = 0.01                                                                 \
+#define PLAN_DEFAULT \
+	{ \
+		.runs = 10, .warmup = UINT64_MAX, .timeout_ns = UINT64_C(10000000000), \
+		.concurrency = 1, .threads = 1, .budget_ns = UINT64_C(30000000000), .seed = 1, \
+		.max_errors = 0.01 \
 	}
 
 /* Option rows of struct plan. */

@@ -34,7 +34,7 @@ struct field {
 	const char *key;
 	unsigned types;
 	bool required;
-	check_fn *check; /* not called for null */
+	check_fn *check;	  /* not called for null */
 	const char *const *words; /* the only strings allowed; NULL: any */
 };
 

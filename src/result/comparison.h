@@ -10,7 +10,7 @@
  * the signed-rank p) where the runs were interleaved, else "hodges-lehmann/moses" with the exact Mann-Whitney p; counts on
  * which all runs of each side agree are "exact" (ci and p null). The base of a case is its first benchmark.
  */
-int comparison_add(json_t *comparisons, const struct measurement *m, const struct metric_list *lists, struct err *e)
-	ERR_MUST_CHECK;
+int comparison_add(json_t *comparisons, const struct measurement *m,
+		   const struct metric_list *lists, struct err *e) ERR_MUST_CHECK;
 /* {key: value}; a new reference. */
 json_t *params_make(const struct benchmark *b, struct err *e);

@@ -11,4 +11,5 @@
  * when not `histogram`. samples: the raw values in order, when wanted and all are there. A new reference; NULL with *e
  * filled.
  */
-json_t *distribution_make(const struct distribution *d, bool histogram, bool samples, struct err *e);
+json_t *distribution_make(const struct distribution *d, bool histogram, bool samples,
+			  struct err *e);

@@ -126,7 +126,8 @@ static void the_environment_is_what_was_asked(void **state)
 static void signals_and_slack_are_default(void **state)
 {
 	char *const *argv = ARGV(
-		"sh", "-c", "cat /proc/self/timerslack_ns; exec grep -E 'SigIgn|SigBlk' /proc/self/status");
+		"sh", "-c",
+		"cat /proc/self/timerslack_ns; exec grep -E 'SigIgn|SigBlk' /proc/self/status");
 	struct spawn_params p = SPAWN_DEFAULT;
 	struct child c;
 	sigset_t all, old;
