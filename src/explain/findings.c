@@ -35,7 +35,7 @@ static const struct signature signatures[] = {
 	{ "chardelay", WHERE_TCP, 3200000, 3900000, 2, false,
 	  "ser2net waits for further characters before it sends what the device said",
 	  "in ser2net.yaml: options: chardelay: false (together with tcp(nodelay), or the 40 ms wait shows)" },
-	{ "sleep-10ms", WHERE_ANY, 9900000, 11900000, 1, false,
+	{ "sleep-10ms", WHERE_ANY, 9900000, 11900000, 2, false,
 	  "a loop on the way sleeps 10 ms whenever it finds nothing to read",
 	  "make that reader wait for the event (poll, select, blocking read) instead of sleeping" },
 	{ "sleep-50ms", WHERE_ANY, 49500000, 54000000, 8, false,
