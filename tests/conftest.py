@@ -11,6 +11,7 @@ import pytest
 
 import documents
 from peers.device import PtyDevice, stop
+from peers.fake import Fake
 from peers.ser2net import Ser2net, free_port, wait_listening
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
@@ -141,12 +142,26 @@ def device(wasm_micropython):
 
 @pytest.fixture
 def ser2net(tmp_path):
-    """ser2net(device_path, tuned=True): Debian's ser2net with .socket and .rfc2217 URLs to that terminal."""
+    """ser2net(device_path, tuned=True): Debian's ser2net with .socket and .rfc2217 URLs to that terminal. `nodelay`
+    (as `tuned` is) decides about Nagle's algorithm alone."""
     program = fetch_peer("ser2net")
     made = []
 
-    def make(path, tuned=True):
-        made.append(Ser2net(program, path, tmp_path, tuned))
+    def make(path, tuned=True, nodelay=None):
+        made.append(Ser2net(program, path, tmp_path, tuned, nodelay))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def fake():
+    """fake(serve): a server of peers.fake on a loopback port of its own, with .url()."""
+    made = []
+
+    def make(serve, rest=0.0):
+        made.append(Fake(serve, rest))
         return made[-1]
     yield make
     for one in made:

@@ -10,7 +10,13 @@
 #include "peer/repl-output.h"
 #include "peer/repl-steps.h"
 
-enum { READ_SIZE = 16384, PACE_BYTES = 256, DETAIL_MAX = ERR_MSG_MAX, SELF_MAX = 4096 };
+enum {
+	READ_SIZE = 16384,
+	READS_MAX = 16,
+	PACE_BYTES = 256,
+	DETAIL_MAX = ERR_MSG_MAX,
+	SELF_MAX = 4096
+};
 /* What clients of plain raw mode wait after each piece, for want of flow control (mpremote's transport_serial.py). */
 #define PACE_NS (10 * NS_PER_MS)
 /* A board that is still booting (opening the port may have reset it) swallows what it is sent: ask again. */
@@ -59,6 +65,7 @@ struct repl_session {
 	size_t next;
 	struct repl_output output;
 	bool respawning, pacing, read_back;
+	bool asked_again, tidying; /* STEP_SYNC: answers to several requests may come */
 
 	struct timer timer; /* gap or pace */
 	struct timer again; /* STEP_SYNC without an answer */
@@ -272,8 +279,23 @@ static void take_banner(struct repl_session *rs)
 static void on_prompt(struct repl_session *rs)
 {
 	take_banner(rs);
-	if (rs->respawning) {
+	if (rs->respawning || rs->tidying) {
+		rs->asked_again = rs->tidying = false;
 		rawrepl_enter(&rs->r, RAWREPL_ENTER_PLAIN);
+		send_now(rs);
+		return;
+	}
+	rs->repl_over = true;
+}
+
+/* A device that was deaf for a while answers every request it was sent. Leaving raw mode has an answer of its own, which
+ * comes after all of them. */
+static void on_ready(struct repl_session *rs)
+{
+	rs->respawning = false;
+	if (rs->asked_again) {
+		rs->tidying = true;
+		rawrepl_exit(&rs->r);
 		send_now(rs);
 		return;
 	}
@@ -289,8 +311,7 @@ static void on_event(struct repl_session *rs, const struct rawrepl_event *ev)
 		on_prompt(rs);
 		break;
 	case RAWREPL_EV_READY:
-		rs->respawning = false;
-		rs->repl_over = true;
+		on_ready(rs);
 		break;
 	case RAWREPL_EV_NO_PASTE:
 		learn_paste(rs);
@@ -339,11 +360,12 @@ static void lost(struct repl_session *rs)
 	fail_err(rs, &why);
 }
 
-/* One read a wake-up unless it filled the buffer: the loop tells again when there is more. An end found by reading is
- * told only there. */
+/* One read a wake-up unless it filled the buffer, and not for ever: time-outs must get their turn beside a flood. The loop
+ * tells again when there is more. An end found by reading is told only there. */
 static void take_bytes(struct repl_session *rs)
 {
 	uint8_t data[READ_SIZE];
+	unsigned reads = 0;
 	ssize_t n;
 
 	do {
@@ -358,7 +380,7 @@ static void take_bytes(struct repl_session *rs)
 		}
 		if (n > 0)
 			send_now(rs);
-	} while (n == READ_SIZE && !rs->out.failure);
+	} while (n == READ_SIZE && ++reads < READS_MAX && !rs->out.failure);
 	if (n < 0)
 		lost(rs);
 }
@@ -547,6 +569,8 @@ static void sync_again(struct timer *t, uint64_t now)
 
 	if (rs->idle || rs->repl_over || rs->program.step[rs->at] != STEP_SYNC)
 		return;
+	rs->asked_again = true;
+	rs->tidying = false;
 	enter_begin(rs, true);
 	timer_set(rs->s.loop, t, now + SYNC_AGAIN_NS, sync_again);
 	advance(rs);
@@ -561,7 +585,7 @@ static void reset_begin(struct repl_session *rs)
 
 static void step_begin(struct repl_session *rs, unsigned step)
 {
-	rs->repl_over = false;
+	rs->repl_over = rs->asked_again = rs->tidying = false;
 	switch (step) {
 	case STEP_NEW:
 		chan_begin(rs);

@@ -67,10 +67,15 @@ static void program_session(struct repl_steps *p, const struct repl_workload *w,
 	    STEP_MARK0 + 6, STEP_STAMP);
 }
 
+/* The session before the gap is a real one: a server may not even have accepted a connection that closes unused. */
 static void program_reconnect(struct repl_steps *p, bool spawned)
 {
-	PUT(p, STEP_NEW, STEP_CONNECT, STEP_NEGOTIATE, STEP_CLOSE, STEP_GAP, STEP_NEW, STEP_SENT,
-	    STEP_CONNECT, STEP_NEGOTIATE);
+	PUT(p, STEP_NEW, STEP_CONNECT, STEP_NEGOTIATE);
+	if (spawned)
+		PUT(p, STEP_PROMPT);
+	else
+		PUT(p, STEP_SYNC, STEP_EXIT);
+	PUT(p, STEP_CLOSE, STEP_GAP, STEP_NEW, STEP_SENT, STEP_CONNECT, STEP_NEGOTIATE);
 	if (spawned)
 		PUT(p, STEP_PROMPT, STEP_STAMP, STEP_CLOSE);
 	else

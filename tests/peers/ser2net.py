@@ -1,4 +1,4 @@
-"""ser2net over a terminal: a raw TCP port and an RFC 2217 port, with its default options or tuned ones."""
+"""ser2net over a terminal: a raw TCP port and an RFC 2217 port, with its default options or tuned ones, or only half."""
 import pathlib
 import select
 import socket
@@ -51,12 +51,13 @@ def wait_listening(process, ports, seconds=10):
 class Ser2net:
     """Ports: `socket` and `rfc2217` are the URLs; both lead to the same terminal, one client at a time."""
 
-    def __init__(self, program, device, directory, tuned=True):
+    def __init__(self, program, device, directory, tuned=True, nodelay=None):
         self.ports = (free_port(), free_port())
+        nodelay = tuned if nodelay is None else nodelay
         config = pathlib.Path(directory) / f"ser2net-{self.ports[0]}.yaml"
         config.write_text("".join(
             CONNECTION.format(name=name, telnet=telnet, port=port, device=device,
-                              nodelay="(nodelay)" if tuned else "",
+                              nodelay="(nodelay)" if nodelay else "",
                               option="chardelay: false" if tuned else "chardelay: true")
             for name, telnet, port in (("raw", "", self.ports[0]), ("rfc", "telnet(rfc2217),", self.ports[1]))))
         self.log = open(config.with_suffix(".log"), "wb")
