@@ -14,10 +14,10 @@ COM_PORT = 44
 class Fake:
     """`serve(conn)` runs for each connection; `url(scheme)` is the target. Ended by close()."""
 
-    def __init__(self, serve, rest=0.0):
+    def __init__(self, serve, rest=0.0, port=0):
         """`rest`: seconds of deafness after each session, in which nobody is accepted (one client at a time then)."""
         self.serve, self.rest = serve, rest
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", port))
         self.port = self.listener.getsockname()[1]
         self.ended = threading.Event()
         self.connections, self.threads = [], []
