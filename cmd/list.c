@@ -4,8 +4,8 @@
 
 extern const struct cmd cmd_bench_repl;
 extern const struct cmd cmd_bench_tftp;
-extern const struct cmd cmd_check;
 extern const struct cmd cmd_bridge;
+extern const struct cmd cmd_check;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_diff;
 extern const struct cmd cmd_export;
@@ -13,6 +13,7 @@ extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
 extern const struct cmd cmd_doctor;
 extern const struct cmd cmd_ports;
+extern const struct cmd cmd_relay;
 extern const struct cmd cmd_serve;
 extern const struct cmd cmd_serve_repl;
 extern const struct cmd cmd_serve_tftp;
@@ -29,6 +30,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_validate,
 	&cmd_trace_syscalls,
 	&cmd_bridge,
+	&cmd_relay,
 	&cmd_serve,
 	&cmd_doctor,
 	&cmd_ports,

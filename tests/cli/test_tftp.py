@@ -533,3 +533,57 @@ def test_no_file_is_left_behind(mpbench, tmp_path):
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     assert mpbench("bench-tftp", "--runs", "1", "-n", "1", "--put", env=env).returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+# --- the relay -----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def relay(mpbench):
+    """relay(port, *words): (its port, stop), where stop() gives the counts of the two ways."""
+    running = []
+
+    def make(port, *words):
+        p = subprocess.Popen([mpbench.path, "relay", "--listen=0", f"--to=127.0.0.1:{port}", *words], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        running.append(p)
+        at = int(p.stderr.readline().rsplit(":", 1)[1])
+
+        def stop():
+            p.terminate()
+            out = p.communicate(timeout=20)[0]
+            rows = [dict((k, int(v)) for v, k in re.findall(r"(\d+) (\w+)", line)) for line in out.splitlines()]
+            return rows[0], rows[1], rows[2]
+        return at, stop
+    yield make
+    for p in running:
+        p.kill()
+        p.communicate()
+
+
+@pytest.mark.parametrize("name", ["curl", "atftp", "busybox", "tftp-hpa"])
+def test_clients_through_the_relay(name, peer, ours, relay, files, tmp_path):
+    at, stop = relay(ours[0], "--tftp", "--rtt=1ms")
+    for size in (1, 512, 1 << 20):
+        got = tmp_path / f"relayed{size}"
+        subprocess.run(client_words(name, peer, at, f"f{size}", str(got)), check=True, timeout=100)
+        assert got.read_bytes() == (files / f"f{size}").read_bytes()
+    total, up, down = stop()
+    assert total["sessions"] >= 1 and total["foreign"] == 0
+    assert up["dropped"] == down["dropped"] == 0
+    assert up["passed"] + up["held"] == up["packets"] and down["passed"] + down["held"] == down["packets"]
+
+
+def test_relay_script_drops_that_packet(mpbench, ours, relay):
+    at, stop = relay(ours[0], "--tftp", "--script-in=drop:3")
+    r = mpbench("bench-tftp", "--json", "--runs", "1", "-n", "2", "--warmup", "0", "-b", "512", "--retransmit", "600ms",
+                f"tftp://127.0.0.1:{at}/f1048576")
+    assert r.returncode == 0, r.stderr
+    assert all_right(document(r))
+    total, _, down = stop()
+    assert down["dropped"] == total["sessions"] == 3
+
+
+def test_relay_usage(mpbench):
+    for words in ([], ["--listen=1"], ["--listen=0", "--to=nowhere"], ["--listen=0", "--to=127.0.0.1:99999"],
+                  ["--listen=0", "--to=127.0.0.1:1", "--loss=2"], ["--listen=0", "--to=127.0.0.1:1", "--script-in=eat:1"]):
+        assert mpbench("relay", *words).returncode == 2, words

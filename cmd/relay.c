@@ -1,0 +1,169 @@
+/* mpbench relay - a bad link in front of any UDP server, TFTP's changing ports included. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "cmd.h"
+#include "peer/relay.h"
+
+struct relay_opts {
+	const char *listen, *to, *script_out, *script_in;
+	bool tftp, quiet;
+	uint64_t rtt_ns, jitter_ns, seed, idle_ns;
+	double loss, dup, reorder;
+};
+
+static const struct relay_opts defaults = { .seed = 1, .idle_ns = 60 * NS_PER_SEC };
+
+static const struct opt opts[] = {
+	OPT_STRING_ROW('l', "listen", OPT_WHAT, struct relay_opts, listen, "[HOST:]PORT",
+		       "where clients come in (127.0.0.1)"),
+	OPT_STRING_ROW('t', "to", OPT_WHAT, struct relay_opts, to, "HOST:PORT", "the server"),
+	OPT_FLAG_ROW(0, "tftp", OPT_WHAT, struct relay_opts, tftp,
+		     "follow the server's port from its first answer on"),
+	OPT_DURATION_ROW(0, "rtt", OPT_WHAT, struct relay_opts, rtt_ns, "TIME",
+			 "round trip, half of it each way", .max = UINT64_C(60000000000)),
+	OPT_DURATION_ROW(0, "jitter", OPT_WHAT, struct relay_opts, jitter_ns, "TIME",
+			 "and up to so much more, half each way", .max = UINT64_C(60000000000)),
+	OPT_DOUBLE_ROW(0, "loss", OPT_WHAT, struct relay_opts, loss, "SHARE",
+		       "packets lost, each way"),
+	OPT_DOUBLE_ROW(0, "dup", OPT_WHAT, struct relay_opts, dup, "SHARE", "packets doubled"),
+	OPT_DOUBLE_ROW(0, "reorder", OPT_WHAT, struct relay_opts, reorder, "SHARE",
+		       "packets overtaken"),
+	OPT_STRING_ROW(
+		0, "script-out", OPT_WHAT, struct relay_opts, script_out, "RULES",
+		"fate of single packets to the server, counted in each session: drop:5,9 dup:3 delay:7=100ms corrupt:4"),
+	OPT_STRING_ROW(0, "script-in", OPT_WHAT, struct relay_opts, script_in, "RULES",
+		       "of packets to the client"),
+	OPT_U64_ROW(0, "seed", OPT_HOW, struct relay_opts, seed, "N", "of everything random"),
+	OPT_DURATION_ROW(0, "idle", OPT_WHAT, struct relay_opts, idle_ns, "TIME",
+			 "a session ends after so long without a packet", .min = 1000000,
+			 .max = UINT64_C(86400000000000)),
+	OPT_FLAG_ROW('q', "quiet", OPT_OUT, struct relay_opts, quiet,
+		     "do not print the counts at the end"),
+	OPT_END,
+};
+
+/* "HOST:PORT", "[v6]:PORT", or a port alone where `host` is given as the default. */
+static int parse_address(const char *option, const char *text, const char *host, struct addr *out,
+			 struct err *e)
+{
+	char copy[256];
+	char *colon, *name = copy;
+	uint64_t port;
+	size_t n;
+
+	if (!text)
+		return err_set(e, ERR_USAGE, "usage",
+			       "%s is needed (mpbench relay --listen 6969 --to 192.0.2.1:69)",
+			       option);
+	snprintf(copy, sizeof(copy), "%s", text);
+	colon = strrchr(copy, ':');
+	if (colon)
+		*colon = '\0';
+	if (!colon && !host)
+		return err_set(e, ERR_USAGE, "usage", "%s: '%s' is no HOST:PORT", option, text);
+	if (name[0] == '[' && name[strlen(name) - 1] == ']') {
+		name[strlen(name) - 1] = '\0';
+		name++;
+	}
+	if (num_parse_u64(colon ? colon + 1 : copy, &port, e) < 0 || port > 65535)
+		return err_set(e, ERR_USAGE, "usage", "%s: '%s' has no port from 0 to 65535",
+			       option, text);
+	return addr_resolve(out, 1, &n, colon ? name : host, (uint16_t)port, SOCK_DGRAM, e);
+}
+
+static int make_params(const struct relay_opts *o, struct relay_params *p, struct err *e)
+{
+	struct impair_params way = { .delay_ns = o->rtt_ns / 2,
+				     .jitter_ns = o->jitter_ns / 2,
+				     .loss_ppm = (uint32_t)(o->loss * 1e6 + 0.5),
+				     .dup_ppm = (uint32_t)(o->dup * 1e6 + 0.5),
+				     .reorder_ppm = (uint32_t)(o->reorder * 1e6 + 0.5) };
+
+	if (o->loss < 0 || o->loss > 1 || o->dup < 0 || o->dup > 1 || o->reorder < 0 ||
+	    o->reorder > 1)
+		return err_set(
+			e, ERR_USAGE, "usage",
+			"--loss, --dup and --reorder are shares from 0 to 1 (or 0%% to 100%%)");
+	*p = (struct relay_params){ .tftp = o->tftp,
+				    .to_server = way,
+				    .to_client = way,
+				    .seed = o->seed,
+				    .idle_ns = o->idle_ns,
+				    .max_sessions = 4096 };
+	if (o->script_out && impair_parse_script(&p->to_server, o->script_out, e) < 0)
+		return err_wrap(e, "--script-out");
+	if (o->script_in && impair_parse_script(&p->to_client, o->script_in, e) < 0)
+		return err_wrap(e, "--script-in");
+	if (parse_address("--listen", o->listen, "127.0.0.1", &p->listen, e) < 0)
+		return -1;
+	return parse_address("--to", o->to, NULL, &p->target, e);
+}
+
+static void print_way(const char *name, const struct impair_counts *c)
+{
+	printf("%s: %" PRIu64 " packets, %" PRIu64 " passed, %" PRIu64 " dropped, %" PRIu64
+	       " repeated, %" PRIu64 " reordered, %" PRIu64 " corrupted, %" PRIu64 " held, %" PRIu64
+	       " overflowed\n",
+	       name, c->seen, c->passed, c->dropped, c->repeated, c->reordered, c->corrupted,
+	       c->held, c->overflow);
+}
+
+extern const struct cmd cmd_relay;
+
+static int run(int argc, char **argv, struct err *e)
+{
+	struct relay_opts o = defaults;
+	CLEANUP(loop_free) struct loop *loop = NULL;
+	CLEANUP(relay_close) struct relay *relay = NULL;
+	struct relay_params p;
+	struct relay_counts counts;
+	const char *none[1];
+	char text[80];
+	enum loop_end why;
+	size_t n;
+	int rc = cmd_parse(&cmd_relay, argc, argv, &o, none, 0, &n, e);
+
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	if (make_params(&o, &p, e) < 0 || loop_new(&loop, e) < 0 ||
+	    relay_open(&relay, loop, &p, e) < 0)
+		return -1;
+	fprintf(stderr, "relay on %s\n", addr_format(relay_address(relay), text));
+	if (loop_run(loop, 0, &why, e) < 0)
+		return -1;
+	relay_counts(relay, &counts);
+	if (!o.quiet) {
+		printf("%" PRIu64 " sessions, %" PRIu64 " foreign packets\n", counts.sessions,
+		       counts.foreign);
+		print_way("to the server", &counts.to_server);
+		print_way("to the client", &counts.to_client);
+	}
+	return 0;
+}
+
+static const char *const examples[] = {
+	"mpbench relay --tftp --listen 6969 --to 192.0.2.1:69 --rtt 50ms",
+	"any TFTP client over a WAN",
+	"mpbench relay --tftp -l 6969 -t 192.0.2.1:69 --script-in drop:5",
+	"lose the fifth packet of each transfer",
+	NULL,
+};
+
+const struct cmd cmd_relay = {
+	.group = CMD_SERVE,
+	.name = "relay",
+	.operands = "",
+	.summary = "a bad link in front of a UDP or TFTP server",
+	.about =
+		"Passes datagrams on, late, lost, doubled or overtaken as told, from a seed; with --tftp it follows the port that a TFTP "
+		"server answers from. For clients that cannot impair their own link; bench-tftp can. Ends at SIGINT or SIGTERM "
+		"and prints exact counts.",
+	.examples = examples,
+	.table = opts,
+	.defaults = &defaults,
+	.run = run,
+};
