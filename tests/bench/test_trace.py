@@ -25,6 +25,12 @@ BPFTRACE_HIST = ("tracepoint:raw_syscalls:sys_enter /pid == %d/ { @s[tid] = nsec
                  " tracepoint:raw_syscalls:sys_exit /@s[tid]/ { @h[args->id] = hist(nsecs - @s[tid]); delete(@s[tid]); }")
 
 
+# bpftrace and syscount find their tracepoints in tracefs, which may not be mounted; a mount of our own leaves no trace.
+TRACEFS = ["unshare", "-m", "sh", "-c", "mount -t tracefs none /sys/kernel/tracing 2>&-; "
+           "mount -t debugfs none /sys/kernel/debug 2>&-; mount -t tracefs none /sys/kernel/debug/tracing 2>&-; "
+           'exec "$@"', "sh"]
+
+
 def program(name, package=None):
     found = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
     if found or package is None:
@@ -58,7 +64,7 @@ def attached(words, ready):
         with subprocess.Popen(load(["-w", workload], size), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               text=True) as p:
             assert p.stdout.readline() == "ready\n"
-            with subprocess.Popen([w.replace("{}", str(p.pid)) if "%d" not in w else w % p.pid for w in words],
+            with subprocess.Popen([*TRACEFS] + [w.replace("{}", str(p.pid)) if "%d" not in w else w % p.pid for w in words],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                   text=True) as t:
                 ready(t)
