@@ -13,11 +13,22 @@
 #include "measure/servers.h"
 #include "progress.h"
 #include "rank.h"
+#include "result/wall.h"
 
 enum { IDENTITY_MAX = 32 };
 #define SERVER_WAIT (10 * NS_PER_SEC)
 
-static int measure(const struct bench *b, struct measurement *m, struct noise *noise, struct err *e)
+/* What the run offsets of the document count from, as wall-clock time: who merges results of several hosts needs it. */
+static void read_wall_clock(char out[WALL_MAX])
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	wall_format((int64_t)now.tv_sec * (int64_t)NS_PER_SEC + now.tv_nsec, 0, out);
+}
+
+static int measure(const struct bench *b, struct measurement *m, struct noise *noise,
+		   char measured_at[WALL_MAX], struct err *e)
 {
 	CLEANUP(servers_stop) struct servers servers = { 0 };
 	CLEANUP(bench_watch_done) struct bench_watch watch = { 0 };
@@ -42,6 +53,7 @@ static int measure(const struct bench *b, struct measurement *m, struct noise *n
 	g.progress = progress_event;
 	g.progress_ctx = &progress;
 	noise_open(&gauge, "");
+	read_wall_clock(measured_at);
 	rc = engine_run(&g, m, e);
 	progress_end(&progress);
 	noise_close(&gauge, "", noise);
@@ -117,17 +129,19 @@ int bench_go(const struct bench *b, struct err *e)
 	CLEANUP(document_done) struct document d = { 0 };
 	CLEANUP(bench_judge_done) struct bench_judge judge = { 0 };
 	struct noise noise = { 0 };
+	char measured_at[WALL_MAX];
 	struct host host;
 	struct err verdict = { 0 };
 
 	sock_raise_nofile();
 	host_read(&host, "", b->common->opts->host_name);
 	if (describe(b, &host, &d, e) < 0 || bench_judge_open(&judge, b->common, d.root, e) < 0 ||
-	    measure(b, &m, &noise, e) < 0)
+	    measure(b, &m, &noise, measured_at, e) < 0)
 		return -1;
 	if (engine_verdict(&m, b->plan, &verdict) == 0)
 		err_clear(&verdict);
-	if (complete(b, &d, &m, &noise, &verdict, e) < 0 ||
+	if (document_add_extension(&d, "measured_at", json_string(measured_at), e) < 0 ||
+	    complete(b, &d, &m, &noise, &verdict, e) < 0 ||
 	    bench_judge_apply(&judge, d.root, e) < 0 || common_write(b->common, d.root, e) < 0 ||
 	    bench_judge_show(&judge, e) < 0)
 		return -1;

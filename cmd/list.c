@@ -8,10 +8,11 @@ extern const struct cmd cmd_bridge;
 extern const struct cmd cmd_check;
 extern const struct cmd cmd_completion;
 extern const struct cmd cmd_diff;
+extern const struct cmd cmd_doctor;
 extern const struct cmd cmd_export;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
-extern const struct cmd cmd_doctor;
+extern const struct cmd cmd_merge;
 extern const struct cmd cmd_ports;
 extern const struct cmd cmd_relay;
 extern const struct cmd cmd_serve;
@@ -26,6 +27,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_bench_tftp,
 	&cmd_diff,
 	&cmd_check,
+	&cmd_merge,
 	&cmd_export,
 	&cmd_validate,
 	&cmd_trace_syscalls,
