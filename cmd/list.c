@@ -13,6 +13,7 @@ extern const struct cmd cmd_export;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
 extern const struct cmd cmd_merge;
+extern const struct cmd cmd_pair;
 extern const struct cmd cmd_ports;
 extern const struct cmd cmd_relay;
 extern const struct cmd cmd_serve;
@@ -27,6 +28,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_bench_tftp,
 	&cmd_diff,
 	&cmd_check,
+	&cmd_pair,
 	&cmd_merge,
 	&cmd_export,
 	&cmd_validate,

@@ -149,11 +149,28 @@ static int note_file(struct report *r, const struct side_file *f, struct err *e)
 		    "%s is from attempt %s of its CI job: repeating until it passes is no evidence",
 		    f->name, f->attempt) < 0)
 		return -1;
-	if (!f->noisy)
+	return 0;
+}
+
+/* One note for all files of a side. */
+static int note_noise(struct report *r, const struct side *s, struct err *e)
+{
+	const struct side_file *first = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_files; i++) {
+		n += s->file[i].noisy;
+		first = !first && s->file[i].noisy ? &s->file[i] : first;
+	}
+	if (!first)
 		return 0;
 	r->noisy = true;
-	return report_note(r, e, "noisy", "%s was measured on a noisy machine: %s", f->name,
-			   f->noise);
+	if (s->n_files == 1)
+		return report_note(r, e, "noisy", "%s was measured on a noisy machine: %s",
+				   first->name, first->noise);
+	return report_note(r, e, "noisy",
+			   "%zu of %zu results of a side were measured on a noisy machine: %s (%s)",
+			   n, s->n_files, first->noise, first->name);
 }
 
 static const struct side_file *other_machine(const struct side *base, const struct side *new)
@@ -188,6 +205,8 @@ int diff_notes(const struct side *base, const struct side *new, struct report *o
 	for (size_t i = 0; i < new->n_files; i++)
 		if (note_file(out, &new->file[i], e) < 0)
 			return -1;
+	if (note_noise(out, base, e) < 0 || note_noise(out, new, e) < 0)
+		return -1;
 	return each_unlike(base->file[0].how, new->file[0].how, note_how, &n);
 }
 
