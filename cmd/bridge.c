@@ -205,6 +205,7 @@ static int run_bridge(const struct bridge_opts *o, const struct url *link,
 	struct cidr allow[OPT_LIST_MAX];
 	struct log log = { say, (struct bridge_opts *)(uintptr_t)o };
 	CLEANUP_FREE char *manager = NULL;
+	const char *notify;
 	char signature[64];
 	struct bridge *b;
 	struct err lost;
@@ -227,8 +228,9 @@ static int run_bridge(const struct bridge_opts *o, const struct url *link,
 		.trace = o->trace,
 		.log = &log,
 	};
-	if (getenv("NOTIFY_SOCKET")) {
-		manager = strdup(getenv("NOTIFY_SOCKET"));
+	notify = getenv("NOTIFY_SOCKET");
+	if (notify) {
+		manager = strdup(notify);
 		unsetenv("NOTIFY_SOCKET");
 	}
 	if (parse_allow(o, allow, e) < 0 || loop_new(&loop, e) < 0 ||

@@ -10,6 +10,18 @@
 #include "base/num.h"
 #include "tftp-advice.h"
 
+/* A counter of /proc, blanks and the line's end around it; 0 where it is none. */
+static uint64_t counter(const char *text)
+{
+	char digits[32];
+	uint64_t value = 0;
+	struct err e;
+
+	text += strspn(text, " \t");
+	snprintf(digits, sizeof(digits), "%.*s", (int)strspn(text, "0123456789"), text);
+	return num_parse_u64(digits, &value, &e) < 0 ? 0 : value;
+}
+
 /* RcvbufErrors of all UDP sockets of this network namespace. */
 static uint64_t read_rcvbuf_errors(void)
 {
@@ -31,7 +43,7 @@ static uint64_t read_rcvbuf_errors(void)
 		     n && v;
 		     n = strtok_r(NULL, " \n", &name_at), v = strtok_r(NULL, " \n", &value_at)) {
 			if (strcmp(n, "RcvbufErrors") == 0)
-				sum += strtoull(v, NULL, 10);
+				sum += counter(v);
 		}
 	}
 	if (f)
@@ -39,7 +51,7 @@ static uint64_t read_rcvbuf_errors(void)
 	f = fopen("/proc/net/snmp6", "re");
 	while (f && fgets(line, sizeof(line), f)) {
 		if (strncmp(line, "Udp6RcvbufErrors", 16) == 0)
-			sum += strtoull(line + 16, NULL, 10);
+			sum += counter(line + 16);
 	}
 	if (f)
 		fclose(f);

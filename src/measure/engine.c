@@ -305,12 +305,13 @@ int engine_verdict(const struct measurement *m, const struct plan *plan, struct 
 	for (size_t i = 0; i < m->n; i++) {
 		const struct benchmark *b = &m->benchmark[i];
 		const struct error_count *why = main_error(b);
-		uint64_t ok = 0, failed = 0;
+		uint64_t ok = 0, failed = 0, all;
 
 		for (size_t r = 0; r < b->n_runs; r++) {
 			ok += b->run[r].ok;
 			failed += b->run[r].failed;
 		}
+		all = ok + failed;
 		if (ok == 0 && m->interrupted)
 			continue;
 		if (ok == 0)
@@ -318,12 +319,12 @@ int engine_verdict(const struct measurement *m, const struct plan *plan, struct 
 				       "%s on %s: nothing succeeded: %s%s%s", b->name, b->target,
 				       why ? why->name : "no operation",
 				       why && why->detail[0] ? ": " : "", why ? why->detail : "");
-		if ((double)failed > plan->max_errors * (double)(ok + failed))
+		if ((double)failed > plan->max_errors * (double)all)
 			return err_set(
 				e, ERR_TARGET, why ? why->name : "failed",
 				"%s on %s: %llu of %llu operations failed (--max-errors %g): %s%s%s",
 				b->name, b->target, (unsigned long long)failed,
-				(unsigned long long)(ok + failed), plan->max_errors,
+				(unsigned long long)all, plan->max_errors,
 				why ? why->name : "failed", why && why->detail[0] ? ": " : "",
 				why ? why->detail : "");
 	}

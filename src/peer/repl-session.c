@@ -1,4 +1,4 @@
-#include "peer/repl-session.h"
+#include "peer/repl-execute.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -7,16 +7,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "peer/repl-output.h"
-#include "peer/repl-steps.h"
+#include "peer/repl-facts.h"
 
-enum {
-	READ_SIZE = 16384,
-	READS_MAX = 16,
-	PACE_BYTES = 256,
-	DETAIL_MAX = ERR_MSG_MAX,
-	SELF_MAX = 4096
-};
+enum { READ_SIZE = 16384, READS_MAX = 16, PACE_BYTES = 256 };
 /* What clients of plain raw mode wait after each piece, for want of flow control (mpremote's transport_serial.py). */
 #define PACE_NS (10 * NS_PER_MS)
 /* A board that is still booting (opening the port may have reset it) swallows what it is sent: ask again. */
@@ -44,35 +37,6 @@ const char *const repl_negotiate_subs[] = {
 	NULL,
 };
 
-struct repl_session {
-	struct session s;
-	const struct repl_workload *w;
-	const struct url *url; /* the target's, or `own` */
-	struct url own;	       /* how the builtin device is started */
-	bool spawned;
-	struct chan_style style;
-	struct sub_sink *sink;
-
-	struct chan *chan, *closed_chan; /* a closed one is freed outside its own callback */
-	struct rawrepl r;
-	bool connected, ready, settled, repl_over, gap_over;
-
-	struct repl_steps program;
-	unsigned at;
-	bool begun, running, idle;
-
-	const struct repl_snippets *list; /* being executed, NULL: none */
-	size_t next;
-	struct repl_output output;
-	bool respawning, pacing, read_back;
-	bool asked_again, tidying; /* STEP_SYNC: answers to several requests may come */
-
-	struct timer timer; /* gap or pace */
-	struct timer again; /* STEP_SYNC without an answer */
-	struct outcome out;
-	char detail[DETAIL_MAX];
-};
-
 static void advance(struct repl_session *rs);
 static void on_chan(void *ctx, struct chan *c, enum chan_event ev);
 
@@ -95,7 +59,7 @@ static const char *failure_word(const char *code)
 }
 
 /* The first failure of an operation is the one that is told. */
-static void fail(struct repl_session *rs, const char *word, const char *detail, bool broken)
+void repl_fail(struct repl_session *rs, const char *word, const char *detail, bool broken)
 {
 	rs->s.broken |= broken;
 	if (rs->out.failure)
@@ -110,7 +74,7 @@ static void fail(struct repl_session *rs, const char *word, const char *detail, 
 
 static void fail_err(struct repl_session *rs, const struct err *why)
 {
-	fail(rs, failure_word(why->code), why->msg, true);
+	repl_fail(rs, failure_word(why->code), why->msg, true);
 }
 
 /* Plain raw mode has no flow control: real ports overrun without a pause, and the imitated clients make one. */
@@ -123,7 +87,7 @@ static bool is_paced(const struct repl_session *rs)
 static void pace_over(struct timer *t, uint64_t now);
 
 /* Sends what the raw REPL's state allows. */
-static void send_now(struct repl_session *rs)
+void repl_send_now(struct repl_session *rs)
 {
 	const uint8_t *data;
 	struct err e;
@@ -157,7 +121,7 @@ static void pace_over(struct timer *t, uint64_t now)
 
 	(void)now;
 	rs->pacing = false;
-	send_now(rs);
+	repl_send_now(rs);
 	advance(rs);
 }
 
@@ -170,119 +134,13 @@ static void gap_over(struct timer *t, uint64_t now)
 	advance(rs);
 }
 
-/* Begins the next execution of the list. */
-static void snippet_begin(struct repl_session *rs)
-{
-	const struct repl_snippet *s = &rs->list->v[rs->next];
-	bool paste = rs->w->mode != REPL_MODE_RAW && rs->r.paste_reply <= RAWREPL_PASTE_YES;
-	int rc;
-
-	repl_output_begin(&rs->output, s);
-	if (!paste && rs->w->mode == REPL_MODE_PASTE) {
-		fail(rs, "no-raw-paste", "the device has no raw-paste mode: use --mode auto or raw",
-		     false);
-		return;
-	}
-	rc = paste ? rawrepl_paste(&rs->r, s->code, s->len) : rawrepl_exec(&rs->r, s->code, s->len);
-	if (rc < 0)
-		fail(rs, "desync", "the device is not at its raw prompt", true);
-	send_now(rs);
-}
-
-static void list_begin(struct repl_session *rs, const struct repl_snippets *list)
-{
-	rs->list = list;
-	rs->next = 0;
-	repl_output_restart(&rs->output, rs->w->job);
-	if (list->n)
-		snippet_begin(rs);
-}
-
-static void learn_paste(struct repl_session *rs)
-{
-	struct repl_seen *seen = rs->w->seen;
-
-	if (!seen)
-		return;
-	if (rs->r.paste_reply == RAWREPL_PASTE_YES && rs->r.window)
-		seen->window = rs->r.window;
-	seen->paste = rs->r.paste_reply == RAWREPL_PASTE_YES	   ? "yes"
-		      : rs->r.paste_reply == RAWREPL_PASTE_REFUSED ? "refused"
-		      : rs->r.paste_reply == RAWREPL_PASTE_OLD	   ? "old"
-								   : seen->paste;
-}
-
-/* A device without hashlib has its file read back instead; later operations begin with that. */
-static bool choose_instead(struct repl_session *rs)
-{
-	struct repl_job *j = rs->w->job;
-
-	if (rs->list != &j->after || !j->instead.n || !strstr(rs->r.line, "ImportError"))
-		return false;
-	rs->read_back = true;
-	list_begin(rs, &j->instead);
-	return true;
-}
-
-/* An execution ended: judge it, go on with the next. */
-static void snippet_over(struct repl_session *rs)
-{
-	const struct repl_snippet *s = &rs->list->v[rs->next];
-	const char *verified = rs->list == &rs->w->job->after || rs->list == &rs->w->job->instead
-				       ? "corrupt"
-				       : "wrong-output";
-	const char *why = NULL;
-
-	if (rs->r.stderr_bytes && !s->may_fail) {
-		char text[DETAIL_MAX];
-
-		if (choose_instead(rs))
-			return;
-		rawrepl_quote(text, sizeof(text), rs->r.line, rs->r.line_len);
-		fail(rs, "remote-error", text, false);
-	} else if (!rs->r.stderr_bytes && repl_output_end(&rs->output, &why) < 0) {
-		fail(rs, verified, why, false);
-	}
-	if (rs->output.has_value) {
-		rs->out.value = rs->output.value;
-		rs->out.has_value = true;
-	}
-	if (s->mark >= 0 && s->mark < OUTCOME_MARKS)
-		rs->out.mark_ns[s->mark] = loop_now(rs->s.loop);
-	rs->next++;
-	if (rs->out.failure)
-		return;
-	if (rs->next < rs->list->n)
-		snippet_begin(rs);
-	else if (repl_output_complete(&rs->output, &why) < 0)
-		fail(rs, "corrupt", why, false);
-}
-
-static void take_banner(struct repl_session *rs)
-{
-	const char *text = rs->r.text.data, *start = strstr(text, "MicroPython");
-	struct repl_seen *seen = rs->w->seen;
-	CLEANUP(buf_done) struct buf safe = BUF_INIT;
-	size_t len;
-
-	if (!seen || seen->banner[0])
-		return;
-	if (!start)
-		start = strstr(text, "mpbench");
-	if (!start)
-		return;
-	len = strcspn(start, "\r\n");
-	if (buf_add_safe(&safe, start, len) == 0)
-		snprintf(seen->banner, sizeof(seen->banner), "%s", buf_text(&safe));
-}
-
 static void on_prompt(struct repl_session *rs)
 {
-	take_banner(rs);
+	repl_facts_banner(rs->w->seen, rs->r.text.data);
 	if (rs->respawning || rs->tidying) {
 		rs->asked_again = rs->tidying = false;
 		rawrepl_enter(&rs->r, RAWREPL_ENTER_PLAIN);
-		send_now(rs);
+		repl_send_now(rs);
 		return;
 	}
 	rs->repl_over = true;
@@ -296,7 +154,7 @@ static void on_ready(struct repl_session *rs)
 	if (rs->asked_again) {
 		rs->tidying = true;
 		rawrepl_exit(&rs->r);
-		send_now(rs);
+		repl_send_now(rs);
 		return;
 	}
 	rs->repl_over = true;
@@ -314,12 +172,12 @@ static void on_event(struct repl_session *rs, const struct rawrepl_event *ev)
 		on_ready(rs);
 		break;
 	case RAWREPL_EV_NO_PASTE:
-		learn_paste(rs);
+		repl_facts_paste(rs->w->seen, &rs->r);
 		if (rs->list && rs->next < rs->list->n)
-			snippet_begin(rs);
+			repl_snippet_begin(rs);
 		break;
 	case RAWREPL_EV_WINDOW:
-		learn_paste(rs);
+		repl_facts_paste(rs->w->seen, &rs->r);
 		break;
 	case RAWREPL_EV_ACCEPTED:
 		if (!rs->out.first_ns)
@@ -330,7 +188,7 @@ static void on_event(struct repl_session *rs, const struct rawrepl_event *ev)
 		break;
 	case RAWREPL_EV_DONE:
 		if (rs->list && rs->next < rs->list->n)
-			snippet_over(rs);
+			repl_snippet_over(rs);
 		break;
 	case RAWREPL_EV_LOST:
 		rawrepl_error(&rs->r, &e);
@@ -379,7 +237,7 @@ static void take_bytes(struct repl_session *rs)
 			on_event(rs, &ev);
 		}
 		if (n > 0)
-			send_now(rs);
+			repl_send_now(rs);
 	} while (n == READ_SIZE && ++reads < READS_MAX && !rs->out.failure);
 	if (n < 0)
 		lost(rs);
@@ -420,64 +278,6 @@ static void pin_device(const struct repl_session *rs)
 			rs->w->server_cpu);
 }
 
-/* Adds "NAME" or "NAME=VALUE" to a blank-separated list. */
-static void append(char *out, size_t size, const char *name, bool with_value, unsigned value)
-{
-	size_t used = strlen(out);
-
-	if (used >= size)
-		return;
-	if (with_value)
-		snprintf(out + used, size - used, "%s%s=%u", used ? " " : "", name, value);
-	else
-		snprintf(out + used, size - used, "%s%s", used ? " " : "", name);
-}
-
-static void learn(struct repl_session *rs, const char *key, char *to, size_t size)
-{
-	const char *value = chan_identity(rs->chan, key);
-
-	if (value && !to[0])
-		snprintf(to, size, "%s", value);
-}
-
-static void learn_facts(struct repl_session *rs)
-{
-	struct repl_seen *seen = rs->w->seen;
-
-	if (!seen)
-		return;
-	learn(rs, "signature", seen->signature, sizeof(seen->signature));
-	learn(rs, "latency_timer_ms", seen->latency_timer, sizeof(seen->latency_timer));
-	learn(rs, "driver", seen->driver, sizeof(seen->driver));
-}
-
-/* What the negotiation brought: sub-samples for its case, facts for the document. */
-static void negotiated(struct repl_session *rs)
-{
-	const struct chan_option *o;
-	struct repl_seen *seen = rs->w->seen;
-	bool first = seen && !seen->options[0] && !seen->missing[0];
-	size_t n = 0;
-
-	o = chan_options(rs->chan, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (first && o[i].asked_ns && o[i].answered_ns)
-			append(seen->options, sizeof(seen->options), o[i].name, true,
-			       o[i].answered);
-		else if (first && o[i].asked_ns)
-			append(seen->missing, sizeof(seen->missing), o[i].name, false, 0);
-		if (!rs->sink || rs->w->kind != REPL_NEGOTIATE || !o[i].asked_ns ||
-		    !o[i].answered_ns)
-			continue;
-		for (unsigned k = 0; repl_negotiate_subs[k]; k++)
-			if (strcmp(repl_negotiate_subs[k] + strlen("negotiate."), o[i].name) == 0)
-				rs->sink->record(rs->sink, k,
-						 ns_since(o[i].asked_ns, o[i].answered_ns));
-	}
-	learn_facts(rs);
-}
-
 static void on_chan(void *ctx, struct chan *c, enum chan_event ev)
 {
 	struct repl_session *rs = ctx;
@@ -491,13 +291,13 @@ static void on_chan(void *ctx, struct chan *c, enum chan_event ev)
 		break;
 	case CHAN_READY:
 		rs->ready = true;
-		learn_facts(rs);
+		repl_facts_channel(rs->w->seen, rs->chan);
 		if (rs->respawning)
 			rawrepl_wait_prompt(&rs->r);
 		break;
 	case CHAN_SETTLED:
 		rs->settled = true;
-		negotiated(rs);
+		repl_facts_options(rs->w, rs->chan, rs->sink);
 		break;
 	case CHAN_READABLE:
 		take_bytes(rs);
@@ -555,12 +355,12 @@ static void enter_begin(struct repl_session *rs, bool sync)
 {
 	if (rs->w->style == REPL_STYLE_MPREMOTE) {
 		rawrepl_enter(&rs->r, RAWREPL_ENTER_STOP);
-		send_now(rs);
+		repl_send_now(rs);
 		rawrepl_enter(&rs->r, RAWREPL_ENTER_START);
 	} else {
 		rawrepl_enter(&rs->r, sync ? RAWREPL_ENTER_INTERRUPT : RAWREPL_ENTER_PLAIN);
 	}
-	send_now(rs);
+	repl_send_now(rs);
 }
 
 static void sync_again(struct timer *t, uint64_t now)
@@ -579,8 +379,8 @@ static void sync_again(struct timer *t, uint64_t now)
 static void reset_begin(struct repl_session *rs)
 {
 	if (rawrepl_soft_reset(&rs->r) < 0)
-		fail(rs, "desync", "the device is not at its raw prompt", true);
-	send_now(rs);
+		repl_fail(rs, "desync", "the device is not at its raw prompt", true);
+	repl_send_now(rs);
 }
 
 static void step_begin(struct repl_session *rs, unsigned step)
@@ -606,19 +406,19 @@ static void step_begin(struct repl_session *rs, unsigned step)
 		break;
 	case STEP_EXIT:
 		rawrepl_exit(&rs->r);
-		send_now(rs);
+		repl_send_now(rs);
 		break;
 	case STEP_RESET:
 		reset_begin(rs);
 		break;
 	case STEP_SETUP:
-		list_begin(rs, &rs->w->job->setup);
+		repl_list_begin(rs, &rs->w->job->setup);
 		break;
 	case STEP_TIMED:
-		list_begin(rs, &rs->w->job->timed);
+		repl_list_begin(rs, &rs->w->job->timed);
 		break;
 	case STEP_AFTER:
-		list_begin(rs, rs->read_back ? &rs->w->job->instead : &rs->w->job->after);
+		repl_list_begin(rs, rs->read_back ? &rs->w->job->instead : &rs->w->job->after);
 		break;
 	case STEP_CLOSE:
 		if (rs->chan)
@@ -801,35 +601,6 @@ static const struct session_ops repl_ops = {
 	.free = session_free,
 	.stalled = session_stalled,
 };
-
-/* As one word: a value may hold blanks (a file name), and quotes and backslashes of its own. */
-static void add_option(struct buf *text, const struct url_param *p)
-{
-	buf_addf(text, " \"--%s%s", p->key, p->value[0] ? "=" : "");
-	for (const char *c = p->value; *c; c++) {
-		if (*c == '"' || *c == '\\')
-			buf_addc(text, '\\');
-		buf_addc(text, *c);
-	}
-	buf_addc(text, '"');
-}
-
-int repl_builtin_url(struct url *out, const struct url *u, struct err *e)
-{
-	CLEANUP(buf_done) struct buf text = BUF_INIT;
-	char self[SELF_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n <= 0)
-		return err_sys(e, ERR_MACHINE, "the builtin device needs /proc/self/exe");
-	self[n] = '\0';
-	buf_addf(&text, "exec:\"%s\" serve-repl", self);
-	for (size_t i = 0; i < u->n_query; i++)
-		add_option(&text, &u->query[i]);
-	if (text.failed)
-		return err_nomem(e);
-	return url_parse(out, buf_text(&text), e);
-}
 
 static int choose_url(struct repl_session *rs, const struct url *u, struct err *e)
 {

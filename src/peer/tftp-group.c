@@ -8,7 +8,7 @@ enum { SLOTS = 64 };
 
 int tftp_plan_init(struct tftp_plan *p, struct err *e)
 {
-	pthread_mutex_t *lock = malloc(sizeof(*lock));
+	pthread_mutex_t *lock = malloc(sizeof(pthread_mutex_t));
 
 	if (!lock)
 		return err_nomem(e);
@@ -87,13 +87,14 @@ int tftp_group_join(struct tftp_plan *p, struct loop *loop, struct tftp_group **
 	g = find_group(p, loop);
 	if (!g) {
 		rc = err_nomem(e);
-	} else if (g->members == 0) {
-		rc = group_fill(g, p, e);
-		if (rc < 0)
+	} else {
+		if (g->members == 0)
+			rc = group_fill(g, p, e);
+		if (rc == 0)
+			g->members++;
+		else
 			group_release(g);
 	}
-	if (rc == 0)
-		g->members++;
 	pthread_mutex_unlock(p->lock);
 	*out = g;
 	return rc;

@@ -193,9 +193,8 @@ static int replace_file(const char *path, const struct stat *old, const char *da
 		return err_sys(e, ERR_INTERNAL, "write %s", path);
 	rc = fill_temporary(fd, data, len, old, path, e);
 	/* close() is where some file systems (NFS, quotas) report a failed write; its EINTR has closed all the same. */
-	if (close(fd) < 0 && errno != EINTR && rc == 0)
+	if (close(fd_take(&fd)) < 0 && errno != EINTR && rc == 0)
 		rc = err_sys(e, ERR_INTERNAL, "write %s", path);
-	fd = -1;
 	if (rc == 0 && rename(temporary, path) < 0)
 		rc = err_sys(e, ERR_INTERNAL, "rename %s to %s", temporary, path);
 	if (rc < 0) {

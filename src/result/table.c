@@ -172,7 +172,7 @@ static void numbers(struct table *t, const json_t *benchmark)
 	double failed = failures(benchmark);
 	char text[32];
 
-	count_text(text, pooled && json_is_object(pooled) ? number_of(pooled, "n") : 0);
+	count_text(text, json_is_object(pooled) ? number_of(pooled, "n") : 0);
 	screen_right(&t->s, TONE_PLAIN, text, N_WIDTH);
 	name = name ? name : "latency";
 	if (t->mean)
