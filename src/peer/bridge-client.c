@@ -265,6 +265,7 @@ void bridge_client_free(struct bridge_client *c)
 
 void bridge_client_open(struct bridge_client *c, uint8_t levels)
 {
+	timer_cancel(c->stream.loop, &c->leave);
 	if (c->kind != BRIDGE_RFC2217)
 		return;
 	rfc2217_server_start(&c->server);
@@ -288,6 +289,22 @@ int bridge_client_send(struct bridge_client *c, const void *data, size_t len, ui
 bool bridge_client_is_full(const struct bridge_client *c)
 {
 	return stream_pending(&c->stream) > 0 || (c->kind == BRIDGE_RFC2217 && c->server.suspended);
+}
+
+static void waited(struct timer *t, uint64_t now_ns)
+{
+	struct bridge_client *c = CONTAINER_OF(t, struct bridge_client, leave);
+
+	(void)now_ns;
+	c->ops->waited(c->ctx, c);
+}
+
+void bridge_client_wait(struct bridge_client *c, uint64_t wait_ns)
+{
+	c->role = BRIDGE_WAITER;
+	stream_pause(&c->stream, true);
+	if (wait_ns)
+		timer_set(c->stream.loop, &c->leave, loop_now(c->stream.loop) + wait_ns, waited);
 }
 
 void bridge_client_dismiss(struct bridge_client *c, const char *line)

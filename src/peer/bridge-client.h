@@ -39,6 +39,7 @@ struct bridge_client_ops {
 	void (*purge)(void *ctx, struct bridge_client *client, uint8_t what);
 	void (*brk)(void *ctx, struct bridge_client *client);
 	void (*agreed)(void *ctx, struct bridge_client *client);
+	void (*waited)(void *ctx, struct bridge_client *client); /* bridge_client_wait is over */
 };
 
 enum bridge_role {
@@ -88,6 +89,9 @@ int bridge_client_send(struct bridge_client *c, const void *data, size_t len, ui
 bool bridge_client_go_on(struct bridge_client *c);
 /* Whether the device has to wait for this client. */
 bool bridge_client_is_full(const struct bridge_client *c);
+/* Lets a WAITER wait: it is not read until it has another role, and told to the bridge by `waited` after wait_ns (0: has
+ * all the time). */
+void bridge_client_wait(struct bridge_client *c, uint64_t wait_ns);
 /* Says a line to a client that cannot be served, closes towards it, and ends it when it has closed too or within 1 s. */
 void bridge_client_dismiss(struct bridge_client *c, const char *line);
 /* Modem lines or line errors for an RFC 2217 client. */

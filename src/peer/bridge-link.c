@@ -279,8 +279,13 @@ int bridge_link_write(struct bridge_link *l, const void *data, size_t len)
 
 bool bridge_link_busy(const struct bridge_link *l)
 {
-	return !l->up || l->starting || l->repl.state != BRIDGE_REPL_PASS ||
+	return (!l->up && !l->held) || l->starting || l->repl.state != BRIDGE_REPL_PASS ||
 	       stream_pending(&l->stream) > 0;
+}
+
+size_t bridge_link_pending(const struct bridge_link *l)
+{
+	return l->up ? stream_pending(&l->stream) : 0;
 }
 
 bool bridge_link_up(const struct bridge_link *l)

@@ -73,8 +73,11 @@ CLEANUP_PTR(struct bridge_link, bridge_link_close)
 
 /* Sends or queues; callers wait with more while bridge_link_busy. -1 when it is not up (the bytes are lost). */
 int bridge_link_write(struct bridge_link *l, const void *data, size_t len);
-/* Whether bytes for the device should wait: queue not empty, link down, or a reboot under way. `drained` follows. */
+/* Whether bytes for the device should wait: queue not empty, link down (not: held in reset), or a reboot under way.
+ * `drained` follows. */
 bool bridge_link_busy(const struct bridge_link *l);
+/* Bytes queued and not yet with the kernel. */
+size_t bridge_link_pending(const struct bridge_link *l);
 bool bridge_link_up(const struct bridge_link *l);
 /* Forgets what is queued to the device. */
 void bridge_link_drop(struct bridge_link *l);

@@ -18,6 +18,7 @@
 enum { ACCEPTS_AT_ONCE = 16 };
 
 static const uint64_t accept_pause_ns = 100 * NS_PER_MS;
+static const uint64_t refuse_after_ns = 20 * NS_PER_MS;
 static const uint64_t trace_delay_ns = 100 * NS_PER_MS;
 /* Bytes of a session that is over are given up when the device has not taken one of them for so long. */
 static const uint64_t stuck_ns = NS_PER_SEC;
@@ -42,7 +43,8 @@ struct bridge {
 	struct bridge_trace *trace;
 	struct bridge_stats stats;
 	struct timer bury, flush, stuck;
-	uint64_t stuck_out;
+	size_t stuck_pending;
+	bool stalled; /* nothing of what waits was taken for a while */
 	bool over;
 	struct err why;
 	uint8_t escape[2 * 65536];
@@ -105,38 +107,29 @@ static void bury(struct timer *t, uint64_t now_ns)
 	}
 }
 
-static void stuck(struct timer *t, uint64_t now_ns)
+/* While bytes wait for the device, whether it takes any of them. */
+static void watch_device(struct timer *t, uint64_t now_ns)
 {
 	struct bridge *b = CONTAINER_OF(t, struct bridge, stuck);
-	struct bridge_link_stats s;
+	size_t pending = bridge_link_pending(b->link);
 
-	bridge_link_stats(b->link, &s);
-	if (!bridge_link_up(b->link) || !bridge_link_busy(b->link))
-		return;
-	if (s.writes != b->stuck_out) {
-		b->stuck_out = s.writes;
-		timer_set(b->loop, t, now_ns + stuck_ns, stuck);
-		return;
-	}
-	remark(b, "the device does not read: what an earlier session sent is dropped");
-	bridge_link_purge(b->link, RFC2217_PURGE_TX);
-	if (b->owner)
-		bridge_client_go_on(b->owner);
+	b->stalled = pending && pending == b->stuck_pending;
+	b->stuck_pending = pending;
+	if (pending)
+		timer_set(b->loop, t, now_ns + stuck_ns, watch_device);
 }
 
 static void own(struct bridge *b, struct bridge_client *c)
 {
-	struct bridge_link_stats s;
-
 	b->owner = c;
 	c->role = BRIDGE_OWNER;
 	b->stats.sessions++;
 	remark(b, "session %" PRIu64 ": %s %s", b->stats.sessions, bridge_kind_names[c->kind],
 	       c->name);
-	if (bridge_link_up(b->link) && bridge_link_busy(b->link)) {
-		bridge_link_stats(b->link, &s);
-		b->stuck_out = s.writes;
-		timer_set(b->loop, &b->stuck, loop_now(b->loop) + stuck_ns, stuck);
+	if (b->stalled) {
+		remark(b, "the device does not read: what an earlier session sent is dropped");
+		bridge_link_purge(b->link, RFC2217_PURGE_TX);
+		b->stalled = false;
 	}
 	bridge_client_open(c, bridge_link_lines(b->link));
 	balance(b);
@@ -191,6 +184,10 @@ static void client_take(void *ctx, struct bridge_client *c, const void *data, si
 		return; /* the device is gone; its end comes from the loop */
 	bridge_way_add(&b->stats.to_device, len, read_ns, bridge_link_busy(b->link));
 	trace_bytes(b, read_ns, true, data, len);
+	if (bridge_link_pending(b->link) && !timer_is_set(&b->stuck)) {
+		b->stuck_pending = 0;
+		timer_set(b->loop, &b->stuck, loop_now(b->loop) + stuck_ns, watch_device);
+	}
 }
 
 static bool client_blocked(void *ctx, struct bridge_client *c)
@@ -244,6 +241,8 @@ static void client_agreed(void *ctx, struct bridge_client *c)
 		bridge_link_observe(b->link, true);
 }
 
+static void client_waited(void *ctx, struct bridge_client *c);
+
 static const struct bridge_client_ops client_ops = {
 	.take = client_take,
 	.blocked = client_blocked,
@@ -253,6 +252,7 @@ static const struct bridge_client_ops client_ops = {
 	.purge = client_purge,
 	.brk = client_brk,
 	.agreed = client_agreed,
+	.waited = client_waited,
 };
 
 static void link_data(void *ctx, const void *data, size_t len, uint64_t read_ns)
@@ -281,6 +281,7 @@ static void link_drained(void *ctx)
 	struct bridge *b = ctx;
 
 	bridge_way_drained(&b->stats.to_device);
+	b->stalled = false;
 	if (b->owner)
 		bridge_client_go_on(b->owner);
 }
@@ -380,11 +381,18 @@ static struct bridge_client *add_client(struct bridge *b, int fd, enum bridge_ki
 	return c;
 }
 
-/* Whoever has closed by now has no claim, even where his end was not read yet. */
+/*
+ * Whoever has closed by now has no claim, even where his end was not read yet. Nor has one whose bytes the device does
+ * not take: he may be gone long since, with the news of it behind his bytes.
+ */
 static bool is_taken(struct bridge *b)
 {
 	struct bridge_client *c = b->owner;
 
+	if (c && b->stalled && c->kind != BRIDGE_PTY) {
+		client_ended(b, c, "gave way: the device does not read");
+		return b->owner != NULL;
+	}
 	if (!c || c->kind == BRIDGE_PTY || !(c->finished || stream_is_gone(&c->stream)))
 		return c != NULL;
 	bridge_client_finish(c);
@@ -405,6 +413,15 @@ static void refuse(struct bridge *b, struct bridge_client *c)
 	bridge_client_dismiss(c, line);
 }
 
+/* The news that the owner has left may be on its way on another CPU. */
+static void client_waited(void *ctx, struct bridge_client *c)
+{
+	struct bridge *b = ctx;
+
+	if (is_taken(b) && c->role == BRIDGE_WAITER)
+		refuse(b, c);
+}
+
 static void place(struct bridge *b, struct bridge_client *c)
 {
 	bool exec = strcmp(b->p.link.url->scheme, "exec") == 0;
@@ -420,7 +437,7 @@ static void place(struct bridge *b, struct bridge_client *c)
 		remark(b, "%s %s watches", bridge_kind_names[c->kind], c->name);
 		bridge_client_open(c, bridge_link_lines(b->link));
 	} else {
-		refuse(b, c);
+		bridge_client_wait(c, refuse_after_ns);
 	}
 }
 
@@ -530,9 +547,10 @@ static void pty_opened(void *ctx)
 		own(b, c);
 		return;
 	}
-	c->role = b->p.shared ? BRIDGE_WATCHER : BRIDGE_WAITER;
 	remark(b, "pty %s %s", c->name, b->p.shared ? "watches" : "waits for its turn");
-	bridge_client_go_on(c);
+	c->role = BRIDGE_WATCHER;
+	if (!b->p.shared)
+		bridge_client_wait(c, 0);
 }
 
 int bridge_new(struct bridge **out, struct loop *l, const struct bridge_params *p, struct err *e)
