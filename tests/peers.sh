@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.." || exit 5
 peers=$PWD/build/peers
 root=$peers/root
 all="micropython ser2net gensio-bin socat python3-serial atftpd atftp tftpd-hpa tftp-hpa dnsmasq-base busybox iperf3 python3-rpyc
-	python3-flask nginx-light wrk bpftrace libbpf-tools"
+	python3-flask nginx-light wrk bpftrace libbpf-tools parallel"
 micropython="@micropython/micropython-webassembly-pyscript@1.27.0"
 
 mkdir -p "$peers/bin" "$peers/debs"

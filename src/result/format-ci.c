@@ -125,12 +125,14 @@ static void annotate_rest(const struct report *r, struct kind *k)
 		buf_addf(&text, " %s", *r->check[i].message ? "(" : "");
 		buf_add_safe(&text, r->check[i].message, strlen(r->check[i].message));
 		buf_adds(&text, *r->check[i].message ? ")" : "does not hold");
+		k->out->failed = k->out->failed || text.failed;
 		annotate(k, "mpbench: limit", buf_text(&text));
 	}
 	for (size_t i = 0; i < r->n_notes && strcmp(k->name, "warning") == 0; i++)
 		annotate(k, "mpbench", r->note[i].text);
 	if (strcmp(k->name, "notice") == 0 && r->compared) {
 		report_summary(r, &summary);
+		k->out->failed = k->out->failed || summary.failed;
 		annotate(k, "mpbench", buf_text(&summary));
 	}
 }

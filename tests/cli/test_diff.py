@@ -1,11 +1,14 @@
 """mpbench diff: verdicts, exit statuses, refusals, and what it does with files that are no results."""
 import json
 import os
+import pathlib
 import re
 
 import pytest
 
 import results
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -437,3 +440,38 @@ def test_export_shows_the_table_of_a_result(mpbench, measured):
     assert r.returncode == 0 and "repl.exec" in r.stdout
     assert mpbench("export", measured, "--json").returncode == 2
     assert mpbench("export").returncode == 2
+
+
+# --- old files -----------------------------------------------------------------------------------------------------
+
+GOLDEN = sorted((TOP / "tests" / "data" / "golden").glob("result-*.json"))
+
+
+def test_there_is_a_golden_file_of_this_version(measured):
+    version = json.loads(measured.read_text())["schema_version"]
+    assert f"result-{version}.json" in [p.name for p in GOLDEN]
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda p: p.name)
+def test_old_files_stay_readable(mpbench, tmp_path, path):
+    assert json.loads(path.read_text())["schema_version"] == path.stem.removeprefix("result-")
+    assert mpbench("validate", path).returncode == 0
+    r = mpbench("diff", path, path, "--json")
+    rows = {(row["benchmark"], row["metric"]): row for row in json.loads(r.stdout)["rows"]}
+    assert r.returncode == 0 and rows["repl.exec", "latency.median"]["n"] == 4
+    assert all(row["ratio"] == 1 for row in rows.values() if row["gates"])
+    assert mpbench("check", path, "--that", "repl.exec latency.median < 1s", "--that", "errors == 0").returncode == 0
+    assert mpbench("merge", path, "-o", tmp_path / "merged.json", "-q").returncode == 0
+    for name in FORMATS:
+        r = mpbench("export", path, "--format", name)
+        # annotations are of limits only: there are none
+        assert r.returncode == 0 and bool(r.stdout) == (name != "github")
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda p: p.name)
+def test_a_later_minor_version_with_more_keys_is_compared(mpbench, tmp_path, path):
+    later = json.loads(path.read_text())
+    later.update(schema_version="1.99", run_id="f" * 32, from_later={"x": 1})
+    later["benchmarks"][0]["runs"][0]["from_later"] = [1]
+    r = mpbench("diff", path, results.write(tmp_path / "later.json", later))
+    assert r.returncode == 0
