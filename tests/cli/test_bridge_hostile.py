@@ -169,8 +169,8 @@ def test_shared_watchers(bridge, board):
         until(telnet, b"\xff\xfa\x2c\x65\x00\x01\xc2\x00\xff\xf0")  # 115200 stays
         watcher.sendall(b"\x01\x01\x01")
         owner.sendall(b"\x01print(1)\x04")
-        assert until(owner, b"OK1\r\n\x04\x04>").count(b"raw REPL") == 1
-        assert until(watcher, b"OK1\r\n\x04\x04>").count(b"raw REPL") == 1
+        assert until(owner, b"OK1\r\n\x04\x04>").count(RAW) == 1
+        assert until(watcher, b"OK1\r\n\x04\x04>").count(RAW) == 1
         until(telnet, b"OK1\r\n\x04\x04>")
 
 
