@@ -27,8 +27,9 @@ int merge_run_window(json_t *run, int64_t origin_ns, struct err *e)
 	double bytes = duration ? (double)integer_of(run, "bytes") / seconds : 0;
 
 	return json_put(run, "window",
-			json_pack("[I,I,I,I,I,I]", start, start, end, end, (json_int_t)llround(ops),
-				  (json_int_t)llround(bytes)),
+			json_pack("[I,I,I,I,I,I]", start, start, end, end,
+				  (json_int_t)llround(fmin(ops, (double)JSON_INTEGER_MAX)),
+				  (json_int_t)llround(fmin(bytes, (double)JSON_INTEGER_MAX))),
 			e);
 }
 
@@ -77,16 +78,25 @@ static json_int_t most(json_int_t a, json_int_t b)
 	return a > b ? a : b;
 }
 
+/* Rates beyond what a document can say are of no real run. */
+static json_int_t sum_of_rates(json_int_t a, json_int_t b)
+{
+	return a > JSON_INTEGER_MAX - b ? JSON_INTEGER_MAX : a + b;
+}
+
 static int add_window(json_t *a, const json_t *b, struct err *e)
 {
 	json_int_t first = least(window_at(a, 0), window_at(b, 0));
 	json_int_t end = most(window_at(a, 3), window_at(b, 3));
 
+	if (end - first > JSON_INTEGER_MAX)
+		return err_set(e, ERR_USAGE, "time",
+			       "the runs are further apart than a document can say: 104 days");
 	if (json_put(a, "window",
 		     json_pack("[I,I,I,I,I,I]", first, most(window_at(a, 1), window_at(b, 1)),
 			       least(window_at(a, 2), window_at(b, 2)), end,
-			       window_at(a, 4) + window_at(b, 4),
-			       window_at(a, 5) + window_at(b, 5)),
+			       sum_of_rates(window_at(a, 4), window_at(b, 4)),
+			       sum_of_rates(window_at(a, 5), window_at(b, 5))),
 		     e) < 0)
 		return -1;
 	return json_put(a, "duration_ns", json_u64((uint64_t)(end - first)), e);
