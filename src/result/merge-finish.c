@@ -240,6 +240,11 @@ static int move_windows(json_t *root, json_t *merge, struct err *e)
 			return -1;
 		json_array_foreach(json_object_get(benchmark, "runs"), k, run)
 		{
+			if (window_at(run, 3) - first > JSON_INTEGER_MAX)
+				return err_set(
+					e, ERR_USAGE, "time",
+					"the runs are further apart than a document can say: "
+					"104 days");
 			if (json_put(run, "start_offset_ns",
 				     json_u64((uint64_t)(window_at(run, 0) - first)), e) < 0 ||
 			    json_push(list, merge_run_store(run, first), e) < 0 ||
