@@ -23,6 +23,7 @@ extern const struct cmd cmd_trace_syscalls;
 extern const struct cmd cmd_validate;
 
 /* One line here and one above per subcommand; the order is that of the list. */
+/* clang-format off */
 const struct cmd *const cmd_list[] = {
 	&cmd_bench_repl,
 	&cmd_bench_tftp,
@@ -45,6 +46,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_serve_repl,
 	NULL,
 };
+/* clang-format on */
 
 const struct cmd *cmd_find(const char *name)
 {

@@ -268,7 +268,7 @@ static bool all_complete(const json_t *workers)
 	return true;
 }
 
-static int warn(json_t *root, const char *code, const char *text, struct err *e)
+static int add_warning(json_t *root, const char *code, const char *text, struct err *e)
 {
 	json_t *list = json_object_get(root, "warnings"), *warning;
 
@@ -307,14 +307,14 @@ static int add_warnings(json_t *root, const struct merge_facts *f, size_t expect
 		if (drop_warning(root, codes[i], e) < 0)
 			return -1;
 	snprintf(text, sizeof(text), "%zu of %zu expected results are here", f->workers, expect);
-	if (expect > f->workers && warn(root, "incomplete", text, e) < 0)
+	if (expect > f->workers && add_warning(root, "incomplete", text, e) < 0)
 		return -1;
 	snprintf(
 		text, sizeof(text),
 		"the workers ran together for %.0f %% of the time only: rate and throughput are over the whole time, "
 		"common.rate and common.throughput add up the workers' own",
 		100 * f->overlap);
-	return f->overlap < 0.95 ? warn(root, "overlap", text, e) : 0;
+	return f->overlap < 0.95 ? add_warning(root, "overlap", text, e) : 0;
 }
 
 static int fill_facts(json_t *root, json_t *merge, size_t expect, struct merge_facts *f,
