@@ -34,7 +34,8 @@ def test_ser2net_by_default_waits_for_more_characters(findings, device, ser2net,
     assert codes == {"chardelay"}
     check_told(document, "chardelay", "lab")
     assert any("chardelay: false" in f["remedy"] for f in document["findings"])
-    codes, _ = findings(server.rfc2217, *EXCHANGES)
+    # A server of its own: ser2net may not have let go of the terminal yet, and then turns a client of its other port away.
+    codes, _ = findings(ser2net(device().path, tuned=False, nodelay=True).rfc2217, *EXCHANGES)
     assert "chardelay" in codes
     # The table tells it too.
     told = mpbench("bench-repl", server.socket, *EXCHANGES).stdout
