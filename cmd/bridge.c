@@ -301,7 +301,7 @@ static int run(int argc, char **argv, struct err *e)
 static const char *const examples[] = {
 	"mpbench bridge exec:micropython",
 	"MicroPython's unix port as a board on the network",
-	"mpbench bridge --rfc2217 0.0.0.0:2217 --raw off --allow 192.168.1.0/24 /dev/ttyACM0",
+	"mpbench bridge --rfc2217 0.0.0.0:2217 --allow 192.0.2.0/24 /dev/ttyACM0",
 	"a real port for one network",
 	"mpbench bridge -v --pty /tmp/board --trace board.trace exec:micropython",
 	"a local port as well, and a record of all bytes",

@@ -320,9 +320,9 @@ static int run(int argc, char **argv, struct err *e)
 }
 
 static const char *const examples[] = {
-	"mpbench pair 'bench-repl --chunk 64 builtin:' 'bench-repl --chunk 256 builtin:'",
+	"mpbench pair 'bench-repl --chunk 64' 'bench-repl --chunk 256'",
 	"does a larger chunk pay?",
-	"mpbench pair --rounds 20 'bench-repl --mode raw builtin:' 'bench-repl --mode paste builtin:'",
+	"mpbench pair 'bench-repl --mode raw' 'bench-repl --mode paste'",
 	"more rounds show smaller changes",
 	NULL,
 };

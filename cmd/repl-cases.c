@@ -130,7 +130,7 @@ static int add_case(struct making *k, const struct engine_case *c, const struct 
 		mine->style = v->style;
 		mine->mode = (enum repl_mode)k->o->mode;
 		mine->soft_reset = k->o->soft_reset;
-		mine->option_timeout_ns = k->o->option_timeout_ns;
+		mine->option_timeout_ns = k->o->of.option_timeout_ns;
 		mine->server_cpu = k->p->server_cpu;
 		mine->log = k->p->log;
 		mine->seen = &v->seen;
@@ -219,17 +219,17 @@ static int add_file(struct making *k, const char *name, bool up)
 {
 	const struct repl_opts *o = k->o;
 
-	for (size_t s = 0; s < o->sizes.n; s++) {
-		for (size_t c = 0; c < o->chunks.n; c++) {
-			for (size_t n = 0; n < o->encodings.n; n++) {
+	for (size_t s = 0; s < o->of.sizes.n; s++) {
+		for (size_t c = 0; c < o->of.chunks.n; c++) {
+			for (size_t n = 0; n < o->of.encodings.n; n++) {
 				struct repl_file f = {
-					.size = o->sizes.v[s],
-					.chunk = o->chunks.v[c],
+					.size = o->of.sizes.v[s],
+					.chunk = o->of.chunks.v[c],
 					.seed = o->plan.seed,
 					.encoding = (enum repl_encoding)index_of(
-						repl_encoding_names, o->encodings.v[n]),
-					.random = o->payload == 1,
-					.path = o->path,
+						repl_encoding_names, o->of.encodings.v[n]),
+					.random = o->of.payload == 1,
+					.path = o->of.path,
 				};
 				struct engine_case ec = {
 					.name = name,
@@ -242,7 +242,7 @@ static int add_file(struct making *k, const char *name, bool up)
 
 				put_integer(&ec, "size", f.size);
 				put_integer(&ec, "chunk", f.chunk);
-				put_text(&ec, "encoding", o->encodings.v[n]);
+				put_text(&ec, "encoding", o->of.encodings.v[n]);
 				if ((up ? repl_job_upload : repl_job_download)(&j, &f, k->e) < 0 ||
 				    add_job(k, &ec, j) < 0)
 					return -1;
@@ -254,14 +254,14 @@ static int add_file(struct making *k, const char *name, bool up)
 
 static int add_eval(struct making *k)
 {
-	if (k->o->evals.n == 0)
+	if (k->o->of.evals.n == 0)
 		return err_set(k->e, ERR_USAGE, "usage", "--case eval needs --eval EXPRESSION");
-	for (size_t i = 0; i < k->o->evals.n; i++) {
+	for (size_t i = 0; i < k->o->of.evals.n; i++) {
 		struct engine_case c = { .name = "repl.eval" };
 		struct repl_job *j;
 
-		put_text(&c, "expression", k->o->evals.v[i]);
-		if (repl_job_eval(&j, k->o->evals.v[i], k->e) < 0 || add_job(k, &c, j) < 0)
+		put_text(&c, "expression", k->o->of.evals.v[i]);
+		if (repl_job_eval(&j, k->o->of.evals.v[i], k->e) < 0 || add_job(k, &c, j) < 0)
 			return -1;
 	}
 	return 0;
@@ -273,9 +273,9 @@ static int add_batch(struct making *k)
 		struct engine_case c = { .name = "repl.batch", .slow_cap = CAP_SESSION };
 		struct repl_job *j;
 
-		put_integer(&c, "statements", k->o->statements);
+		put_integer(&c, "statements", k->o->of.statements);
 		put_text(&c, "form", one ? "one-exec" : "one-each");
-		if (repl_job_batch(&j, k->o->statements, one, k->e) < 0 || add_job(k, &c, j) < 0)
+		if (repl_job_batch(&j, k->o->of.statements, one, k->e) < 0 || add_job(k, &c, j) < 0)
 			return -1;
 	}
 	return 0;
@@ -290,7 +290,7 @@ static int add_fs(struct making *k)
 	CLEANUP_FREE char *path = NULL;
 	struct repl_job *j;
 
-	if (asprintf(&path, "%s.d", k->o->path) < 0)
+	if (asprintf(&path, "%s.d", k->o->of.path) < 0)
 		return err_nomem(k->e);
 	f.path = path;
 	if (repl_job_fs(&j, &f, k->e) < 0)
@@ -319,24 +319,24 @@ static int add_throughput(struct making *k)
 	struct engine_case c = { .name = "repl.throughput",
 				 .headline = "throughput",
 				 .slow_cap = CAP_FILE,
-				 .patience = 1 + (uint32_t)(k->o->flood_bytes / 10240) };
+				 .patience = 1 + (uint32_t)(k->o->of.flood_bytes / 10240) };
 	struct repl_job *j;
 
-	put_integer(&c, "bytes", k->o->flood_bytes / 64 * 64);
-	if (repl_job_throughput(&j, k->o->flood_bytes, k->e) < 0)
+	put_integer(&c, "bytes", k->o->of.flood_bytes / 64 * 64);
+	if (repl_job_throughput(&j, k->o->of.flood_bytes, k->e) < 0)
 		return -1;
 	return add_job(k, &c, j);
 }
 
 static int add_reconnect(struct making *k)
 {
-	for (size_t i = 0; i < k->o->gaps.n; i++) {
+	for (size_t i = 0; i < k->o->of.gaps.n; i++) {
 		struct engine_case c = { .name = "repl.reconnect",
 					 .fresh = true,
 					 .slow_cap = CAP_RECONNECT };
 		struct repl_workload w = { .kind = REPL_RECONNECT };
 
-		if (num_parse_duration(k->o->gaps.v[i], &w.gap_ns, k->e) < 0)
+		if (num_parse_duration(k->o->of.gaps.v[i], &w.gap_ns, k->e) < 0)
 			return err_wrap(k->e, "--gaps");
 		put_integer(&c, "gap_ms", w.gap_ns / NS_PER_MS);
 		if (add_case(k, &c, &w) < 0)
@@ -371,11 +371,11 @@ static int add_script(struct making *k)
 {
 	const struct repl_opts *o = k->o;
 
-	if (o->scripts.n == 0)
+	if (o->of.scripts.n == 0)
 		return err_set(k->e, ERR_USAGE, "usage", "--case script needs --script FILE");
-	for (size_t i = 0; i < o->scripts.n; i++) {
+	for (size_t i = 0; i < o->of.scripts.n; i++) {
 		CLEANUP(buf_done) struct buf source = BUF_INIT;
-		const char *slash = strrchr(o->scripts.v[i], '/');
+		const char *slash = strrchr(o->of.scripts.v[i], '/');
 		struct engine_case c = {
 			.name = "repl.script",
 			.slow_cap = CAP_FILE,
@@ -386,11 +386,12 @@ static int add_script(struct making *k)
 		};
 		struct repl_job *j;
 
-		put_text(&c, "script", slash ? slash + 1 : o->scripts.v[i]);
-		if (read_script(o->scripts.v[i], &source, k->e) < 0)
+		put_text(&c, "script", slash ? slash + 1 : o->of.scripts.v[i]);
+		if (read_script(o->of.scripts.v[i], &source, k->e) < 0)
 			return -1;
-		if (repl_job_script(&j, buf_text(&source), source.len, o->bm_n, o->bm_m, k->e) < 0)
-			return err_wrap(k->e, "--script %s", o->scripts.v[i]);
+		if (repl_job_script(&j, buf_text(&source), source.len, o->of.bm_n, o->of.bm_m,
+				    k->e) < 0)
+			return err_wrap(k->e, "--script %s", o->of.scripts.v[i]);
 		if (add_job(k, &c, j) < 0)
 			return -1;
 	}
@@ -580,13 +581,13 @@ static int add_variants(struct making *k)
 
 static int check_options(const struct repl_opts *o, struct err *e)
 {
-	for (size_t i = 0; i < o->encodings.n; i++)
-		if (index_of(repl_encoding_names, o->encodings.v[i]) < 0)
+	for (size_t i = 0; i < o->of.encodings.n; i++)
+		if (index_of(repl_encoding_names, o->of.encodings.v[i]) < 0)
 			return err_set(e, ERR_USAGE, "usage", "--encoding %s: repr, hex or base64",
-				       o->encodings.v[i]);
-	if (o->flood_bytes < 64)
+				       o->of.encodings.v[i]);
+	if (o->of.flood_bytes < 64)
 		return err_set(e, ERR_USAGE, "usage", "--bytes must be 64 at least");
-	if (o->sizes.n == 0 || o->chunks.n == 0)
+	if (o->of.sizes.n == 0 || o->of.chunks.n == 0)
 		return err_set(e, ERR_USAGE, "usage", "--size and --chunk need a value");
 	return 0;
 }
@@ -608,7 +609,7 @@ int repl_plan_make(struct repl_plan *p, const struct repl_opts *o, const char *c
 			return -1;
 	/* giving an expression or a script asks for its case */
 	if (!o->cases.n &&
-	    ((o->evals.n && add_eval(&k) < 0) || (o->scripts.n && add_script(&k) < 0)))
+	    ((o->of.evals.n && add_eval(&k) < 0) || (o->of.scripts.n && add_script(&k) < 0)))
 		return -1;
 	if (add_clients(&k) < 0)
 		return -1;

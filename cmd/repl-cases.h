@@ -7,18 +7,25 @@
 #include "peer/command-session.h"
 #include "peer/repl-session.h"
 
+/* Options of single cases. */
+struct repl_case_opts {
+	struct opt_strings evals, gaps, scripts, encodings;
+	struct opt_numbers sizes, chunks;
+	int payload;
+	uint64_t option_timeout_ns, flood_bytes;
+	uint32_t statements, bm_n, bm_m;
+	const char *path;
+};
+
 struct repl_opts {
 	struct plan plan;
 	struct common_opts common;
 	struct compare_opts compare;
 	struct syscalls_opts syscalls;
-	struct opt_strings cases, styles, evals, gaps, scripts, encodings;
-	struct opt_numbers sizes, chunks;
-	int mode, payload;
+	struct repl_case_opts of;
+	struct opt_strings cases, styles;
+	int mode;
 	bool soft_reset, resume;
-	uint64_t option_timeout_ns, flood_bytes;
-	uint32_t statements, bm_n, bm_m;
-	const char *path;
 };
 
 enum { REPL_TARGETS_MAX = 32, REPL_CASES_MAX = 2048 };

@@ -187,6 +187,7 @@ def write_traced(path, trace, inject):
 
 
 @strace
+@pytest.mark.native
 @pytest.mark.parametrize("inject", ["write:error=EINTR:when=1", "fsync:error=EINTR:when=1", "fsync:error=EINVAL:when=2"])
 def test_passing_trouble_is_no_trouble(tmp_path, inject):
     path = tmp_path / "result.json"
@@ -197,6 +198,7 @@ def test_passing_trouble_is_no_trouble(tmp_path, inject):
 
 
 @strace
+@pytest.mark.native
 @pytest.mark.parametrize("inject", ["write:error=EIO:when=1", "write:error=ENOSPC:when=1", "fsync:error=EIO:when=1",
                                     "rename:error=EIO:when=1"])
 def test_lasting_trouble_keeps_the_old_file(tmp_path, inject):
