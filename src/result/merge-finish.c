@@ -228,6 +228,8 @@ static int move_windows(json_t *root, json_t *merge, struct err *e)
 	int64_t first = INT64_MAX;
 	size_t i, k;
 
+	if (!windows)
+		return -1;
 	json_array_foreach(json_object_get(root, "benchmarks"), i, benchmark)
 		json_array_foreach(json_object_get(benchmark, "runs"), k, run)
 	{
@@ -236,7 +238,7 @@ static int move_windows(json_t *root, json_t *merge, struct err *e)
 	json_array_foreach(json_object_get(root, "benchmarks"), i, benchmark)
 	{
 		list = json_array();
-		if (!windows || json_push(windows, list, e) < 0)
+		if (json_push(windows, list, e) < 0)
 			return -1;
 		json_array_foreach(json_object_get(benchmark, "runs"), k, run)
 		{
@@ -253,7 +255,7 @@ static int move_windows(json_t *root, json_t *merge, struct err *e)
 		}
 	}
 	if (first == INT64_MAX)
-		return windows ? 0 : -1;
+		return 0;
 	wall_format(first, 0, text);
 	return json_put(json_object_get(root, "extensions"), "measured_at", json_string(text), e);
 }
