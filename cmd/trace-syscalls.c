@@ -224,8 +224,8 @@ const struct cmd cmd_trace_syscalls = {
 	.about =
 		"Counts every system call of processes, a command, a cgroup or the machine, with errors, bytes, "
 		"batch sizes and times. Needs root, or once: setcap cap_bpf,cap_perfmon+ep mpbench-bpf. While it "
-		"runs, a watched call takes about 40 ns longer (latency: 120 ns) and any other call on the machine "
-		"about 30 ns; the result tells what was measured. With CMD the exit status is CMD's (125, 126, 127: "
+		"runs, a watched call takes 40 to 150 ns longer (latency: 120 to 350), any other call on the machine "
+		"20 to 30; the result tells what was measured. With CMD the exit status is CMD's (125, 126, 127: "
 		"ours) and the table goes to stderr.",
 	.examples = examples,
 	.table = table,
