@@ -8,6 +8,7 @@ import signal
 import subprocess
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 import documents
 from peers.device import PtyDevice, stop
@@ -234,6 +235,22 @@ def pytest_runtest_call(item):
     signal.alarm(TEST_SECONDS)
     yield
     signal.alarm(0)
+
+
+def pytest_runtest_protocol(item, nextitem):
+    """A quiet test that fails is tried again, twice at most: an idle machine may still lose its processor to another."""
+    if not item.get_closest_marker("quiet"):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for left in (2, 1, 0):
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        if left == 0 or not any(r.failed for r in reports):
+            break
+        item._initrequest()
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.fixture(autouse=True)

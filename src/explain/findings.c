@@ -48,8 +48,16 @@ static const struct signature signatures[] = {
 /* clang-format on */
 
 enum { SIGNATURES = sizeof(signatures) / sizeof(signatures[0]) };
-/* A mark needs this many samples and this share; a rare one must stand far above the usual latency. */
-enum { LEAST_SAMPLES = 5, USUAL_PERCENT = 40, RARE_PERCENT = 2, RARE_FACTOR = 8 };
+/* A mark needs this many samples and this share; a rare one must stand far above the usual latency. A busy machine only
+ * lengthens a fixed wait: where next to nothing is faster than it, a smaller share suffices. */
+enum {
+	LEAST_SAMPLES = 5,
+	USUAL_PERCENT = 40,
+	FLOOR_PERCENT = 20,
+	FASTER_PERCENT = 2,
+	RARE_PERCENT = 2,
+	RARE_FACTOR = 8
+};
 
 static unsigned where_of(const json_t *target)
 {
@@ -80,6 +88,15 @@ static uint64_t count_in(const struct histogram *h, const struct signature *s)
 	return n;
 }
 
+static uint64_t count_below(const struct histogram *h, uint64_t limit_ns)
+{
+	uint64_t n = 0;
+
+	for (size_t i = h->lowest; h->n && i <= h->highest; i++)
+		n += histogram_high(i) < limit_ns ? h->count[i] : 0;
+	return n;
+}
+
 static bool is_marked(const struct histogram *h, const struct signature *s, uint64_t n)
 {
 	uint64_t usual = histogram_percentile(h, 500000);
@@ -87,6 +104,9 @@ static bool is_marked(const struct histogram *h, const struct signature *s, uint
 	if (n < LEAST_SAMPLES)
 		return false;
 	if (100 * n >= USUAL_PERCENT * h->n)
+		return true;
+	if (!s->rare && 100 * n >= FLOOR_PERCENT * h->n &&
+	    100 * count_below(h, s->low_ns) <= FASTER_PERCENT * h->n)
 		return true;
 	return s->rare && 100 * n >= RARE_PERCENT * h->n && usual * RARE_FACTOR <= s->low_ns;
 }

@@ -60,14 +60,14 @@ def test_telnet_bombs_without_reading(bridge, board, bomb):
 def test_flood_of_connections(bridge, board):
     b = bridge(board)
     owner = b.connect()
-    owner.sendall(b"\r")
-    until(owner, b">>> ")
+    owner.sendall(b"\r\x03\r\x01")
+    until(owner, RAW)
     crowd = []
     for _ in range(300):
         s = socket.create_connection(("127.0.0.1", random.choice((b.raw, b.rfc2217))), timeout=20)
         crowd.append(s)
-    owner.sendall(b"\r")
-    assert until(owner, b">>> ") == b"\r\n>>> "
+    owner.sendall(b"print(1)\x04")
+    assert until(owner, b"\x04>") == b"OK1\r\n\x04\x04>"
     fds = len(os.listdir(f"/proc/{b.process.pid}/fd"))
     assert fds < 100
     for s in crowd:

@@ -19,7 +19,7 @@ def findings(mpbench):
 
 # More than the first acknowledgements of a connection, which no kernel delays.
 LONGER = ["--case", "raw-enter,raw-exit", "--runs", "1", "-n", "30"]
-EXCHANGES = ["--case", "raw-enter,raw-exit,exec,print", "--runs", "1", "-n", "8", "--warmup", "0"]
+EXCHANGES = ["--case", "raw-enter,raw-exit,exec,print", "--runs", "1", "-n", "15", "--warmup", "0"]
 
 
 def check_told(document, code, target):
@@ -28,6 +28,7 @@ def check_told(document, code, target):
         assert finding["evidence"] and finding["remedy"]
 
 
+@pytest.mark.quiet
 def test_ser2net_by_default_waits_for_more_characters(findings, device, ser2net, mpbench):
     server = ser2net(device().path, tuned=False, nodelay=True)
     codes, document = findings(f"lab={server.socket}", *EXCHANGES)
@@ -42,6 +43,7 @@ def test_ser2net_by_default_waits_for_more_characters(findings, device, ser2net,
     assert "chardelay: false" in " ".join(told.split())
 
 
+@pytest.mark.quiet
 def test_ser2net_with_all_defaults(findings, device, ser2net):
     codes, _ = findings(ser2net(device().path, tuned=False).socket, *EXCHANGES)
     assert "chardelay" in codes and codes <= {"chardelay", "delayed-ack"}

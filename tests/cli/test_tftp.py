@@ -356,6 +356,9 @@ def garbage(request, answer, hear, number):
     answer(oack(blksize=512))
     for _ in range(20):
         answer(b"\0\3\0")
+    # its port stays open: what a closed one tells by ICMP comes before what was sent
+    while hear():
+        pass
 
 
 def writer(request, answer, hear, number):
@@ -508,8 +511,9 @@ def test_rtt_is_never_shorter_than_asked(mpbench):
 def test_rtt_is_accurate(mpbench):
     r = mpbench("bench-tftp", "--json", "--runs", "3", "-n", "5", "--size", "20K", "-b", "1428", "--rtt", "10ms")
     assert r.returncode == 0, r.stderr
-    medians = [run["distributions"]["latency"]["median"] for run in document(r)["benchmarks"][0]["runs"]]
-    assert sorted(medians)[1] == pytest.approx(16 * 10e6, rel=0.02)
+    # What the machine adds (its server's turn, late wake-ups) differs from transfer to transfer, the delay does not.
+    fastest = [run["distributions"]["latency"]["min"] for run in document(r)["benchmarks"][0]["runs"]]
+    assert sorted(fastest)[1] == pytest.approx(16 * 10e6, rel=0.02)
 
 
 def test_batch_on_and_off_by_counts(mpbench):
