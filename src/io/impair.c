@@ -27,6 +27,8 @@ struct impair {
 	struct timer timer;
 	struct held **heap; /* earliest first */
 	size_t n, cap, bytes;
+	struct held **kept; /* to be passed by the next packet, in their order */
+	size_t n_kept, cap_kept;
 	uint64_t order, last_due_ns, idle_ns; /* idle_ns: when the line has sent what it has */
 	struct impair_counts counts;
 };
@@ -111,6 +113,7 @@ static struct held *pop(struct impair *i)
 static void release(struct impair *i, struct held *h)
 {
 	i->counts.passed++;
+	i->counts.passed_bytes += h->len;
 	i->counts.held--;
 	i->emit(i->ctx, h->has_to ? &h->to : NULL, h->bytes, h->len);
 	free(h);
@@ -126,33 +129,28 @@ static void fired(struct timer *t, uint64_t now)
 		timer_set(i->loop, &i->timer, i->heap[0]->due_ns, fired);
 }
 
-static bool make_room(struct impair *i, size_t len)
+static bool make_room(struct held ***list, size_t n, size_t *cap)
 {
-	struct held **heap;
-	size_t cap = i->cap ? 2 * i->cap : 64;
+	struct held **more;
+	size_t twice = *cap ? 2 * *cap : 64;
 
-	if (i->bytes + len > IMPAIR_HELD_MAX)
-		return false;
-	if (i->n < i->cap)
+	if (n < *cap)
 		return true;
-	heap = realloc(i->heap, cap * sizeof(struct held *));
-	if (!heap)
+	more = realloc(*list, twice * sizeof(struct held *));
+	if (!more)
 		return false;
-	i->heap = heap;
-	i->cap = cap;
+	*list = more;
+	*cap = twice;
 	return true;
 }
 
-static void hold(struct impair *i, const struct addr *to, const void *bytes, size_t len,
-		 uint64_t due_ns, bool spoil)
+static struct held *copy_of(struct impair *i, const struct addr *to, const void *bytes, size_t len,
+			    bool spoil)
 {
-	struct held *h = make_room(i, len) ? malloc(sizeof(*h) + len) : NULL;
+	struct held *h = i->bytes + len <= IMPAIR_HELD_MAX ? malloc(sizeof(*h) + len) : NULL;
 
-	if (!h) {
-		i->counts.overflow++;
-		return;
-	}
-	h->due_ns = due_ns;
+	if (!h)
+		return NULL;
 	h->order = i->order++;
 	h->has_to = to != NULL;
 	if (to)
@@ -161,6 +159,20 @@ static void hold(struct impair *i, const struct addr *to, const void *bytes, siz
 	memcpy(h->bytes, bytes, len);
 	if (spoil && len)
 		h->bytes[len - 1] ^= 0x20;
+	return h;
+}
+
+static void hold(struct impair *i, const struct addr *to, const void *bytes, size_t len,
+		 uint64_t due_ns, bool spoil)
+{
+	struct held *h =
+		make_room(&i->heap, i->n, &i->cap) ? copy_of(i, to, bytes, len, spoil) : NULL;
+
+	if (!h) {
+		i->counts.overflow++;
+		return;
+	}
+	h->due_ns = due_ns;
 	i->counts.held++;
 	i->bytes += len;
 	i->heap[i->n++] = h;
@@ -169,9 +181,24 @@ static void hold(struct impair *i, const struct addr *to, const void *bytes, siz
 		timer_set(i->loop, &i->timer, due_ns, fired);
 }
 
+static void keep(struct impair *i, const struct addr *to, const void *bytes, size_t len, bool spoil)
+{
+	struct held *h = make_room(&i->kept, i->n_kept, &i->cap_kept)
+				 ? copy_of(i, to, bytes, len, spoil)
+				 : NULL;
+
+	if (!h) {
+		i->counts.overflow++;
+		return;
+	}
+	i->counts.held++;
+	i->bytes += len;
+	i->kept[i->n_kept++] = h;
+}
+
 /* What the dice and the script make of one packet. */
 struct fate {
-	bool drop, dup, spoil, late;
+	bool drop, dup, spoil, late, swap;
 	uint64_t extra_ns, jitter_ns;
 };
 
@@ -190,11 +217,12 @@ static struct fate decide(struct impair *i)
 	for (size_t k = 0; k < p->n_rules; k++) {
 		const struct impair_rule *r = &p->rule[k];
 
-		if (r->packet != i->counts.seen)
+		if (i->counts.seen < r->packet || i->counts.seen > r->last)
 			continue;
 		f.drop |= r->action == IMPAIR_DROP;
 		f.dup |= r->action == IMPAIR_DUP;
 		f.spoil |= r->action == IMPAIR_CORRUPT;
+		f.swap |= r->action == IMPAIR_SWAP;
 		if (r->action == IMPAIR_DELAY)
 			f.extra_ns += r->delay_ns;
 	}
@@ -221,6 +249,7 @@ static void pass(struct impair *i, const struct addr *to, const void *bytes, siz
 
 	if (!p->delay_ns && !p->rate_bps && !f->jitter_ns && !f->extra_ns && !f->spoil && !i->n) {
 		i->counts.passed++;
+		i->counts.passed_bytes += len;
 		i->emit(i->ctx, to, bytes, len);
 		return;
 	}
@@ -233,34 +262,75 @@ static void pass(struct impair *i, const struct addr *to, const void *bytes, siz
 	hold(i, to, bytes, len, due, f->spoil);
 }
 
+/* Those that waited to be overtaken follow, as if they had entered only now. */
+static void pass_kept(struct impair *i)
+{
+	static const struct fate plain;
+
+	for (size_t k = 0; k < i->n_kept; k++) {
+		struct held *h = i->kept[k];
+
+		i->counts.held--;
+		i->bytes -= h->len;
+		pass(i, h->has_to ? &h->to : NULL, h->bytes, h->len, &plain);
+		free(h);
+	}
+	i->n_kept = 0;
+}
+
 void impair_put(struct impair *i, const struct addr *to, const void *bytes, size_t len)
 {
 	struct fate f;
 
 	i->counts.seen++;
+	i->counts.seen_bytes += len;
 	f = decide(i);
 	if (f.drop) {
 		i->counts.dropped++;
 		return;
 	}
-	i->counts.reordered += f.extra_ns != 0;
+	i->counts.reordered += f.extra_ns != 0 || f.swap;
 	i->counts.corrupted += f.spoil;
 	i->counts.repeated += f.dup;
-	pass(i, to, bytes, len, &f);
-	if (f.dup)
-		pass(i, to, bytes, len, &f);
+	for (int k = 0; k <= f.dup; k++) {
+		if (f.swap)
+			keep(i, to, bytes, len, f.spoil);
+		else
+			pass(i, to, bytes, len, &f);
+	}
+	if (!f.swap)
+		pass_kept(i);
 }
 
 void impair_flush(struct impair *i)
 {
 	while (i->n)
 		release(i, pop(i));
+	for (size_t k = 0; k < i->n_kept; k++) {
+		i->bytes -= i->kept[k]->len;
+		release(i, i->kept[k]);
+	}
+	i->n_kept = 0;
 	timer_cancel(i->loop, &i->timer);
 }
 
 const struct impair_counts *impair_counts(const struct impair *i)
 {
 	return &i->counts;
+}
+
+void impair_add_counts(struct impair_counts *sum, const struct impair_counts *more)
+{
+	sum->seen += more->seen;
+	sum->passed += more->passed;
+	sum->dropped += more->dropped;
+	sum->repeated += more->repeated;
+	sum->reordered += more->reordered;
+	sum->corrupted += more->corrupted;
+	sum->held += more->held;
+	sum->overflow += more->overflow;
+	sum->seen_bytes += more->seen_bytes;
+	sum->passed_bytes += more->passed_bytes;
 }
 
 void impair_free(struct impair *i)
@@ -270,6 +340,9 @@ void impair_free(struct impair *i)
 	timer_cancel(i->loop, &i->timer);
 	while (i->n)
 		free(pop(i));
+	for (size_t k = 0; k < i->n_kept; k++)
+		free(i->kept[k]);
+	free(i->kept);
 	free(i->heap);
 	free(i);
 }
@@ -278,7 +351,7 @@ static int bad_script(const char *word, struct err *e)
 {
 	return err_set(
 		e, ERR_USAGE, "script",
-		"'%s' is no packet script; an example: drop:5,9 dup:3 delay:7=100ms corrupt:4",
+		"'%s' is no packet script; an example: drop:5,9,20-29 dup:3 swap:6 delay:7=100ms corrupt:4",
 		word);
 }
 
@@ -286,12 +359,18 @@ static int add_rule(struct impair_params *p, enum impair_action action, char *it
 {
 	struct impair_rule r = { .action = action };
 	char *equals = action == IMPAIR_DELAY ? strchr(item, '=') : NULL;
+	char *dash = strchr(item, '-');
 
 	if (equals)
 		*equals++ = '\0';
 	if (action == IMPAIR_DELAY && (!equals || num_parse_duration(equals, &r.delay_ns, e) < 0))
 		return bad_script(item, e);
-	if (num_parse_u64(item, &r.packet, e) < 0 || r.packet == 0)
+	if (dash && (!equals || dash < equals))
+		*dash++ = '\0';
+	else
+		dash = NULL;
+	if (num_parse_u64(item, &r.packet, e) < 0 || r.packet == 0 ||
+	    num_parse_u64(dash ? dash : item, &r.last, e) < 0 || r.last < r.packet)
 		return bad_script(item, e);
 	if (p->n_rules == IMPAIR_RULES_MAX)
 		return err_set(e, ERR_USAGE, "script", "more than %d rules in a packet script",
@@ -302,13 +381,13 @@ static int add_rule(struct impair_params *p, enum impair_action action, char *it
 
 static int parse_word(struct impair_params *p, char *word, struct err *e)
 {
-	static const char *const names[] = { "drop", "dup", "delay", "corrupt" };
+	static const char *const names[] = { "drop", "dup", "delay", "corrupt", "swap" };
 	char *colon = strchr(word, ':'), *save = NULL;
 
 	if (!colon || !colon[1])
 		return bad_script(word, e);
 	*colon = '\0';
-	for (unsigned a = 0; a < 4; a++) {
+	for (unsigned a = 0; a < sizeof(names) / sizeof(names[0]); a++) {
 		if (strcmp(word, names[a]) != 0)
 			continue;
 		for (char *item = strtok_r(colon + 1, ",", &save); item;

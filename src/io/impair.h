@@ -10,11 +10,12 @@
 #include "io/loop.h"
 #include "io/sock.h"
 
-enum impair_action { IMPAIR_DROP, IMPAIR_DUP, IMPAIR_DELAY, IMPAIR_CORRUPT };
+enum impair_action { IMPAIR_DROP, IMPAIR_DUP, IMPAIR_DELAY, IMPAIR_CORRUPT, IMPAIR_SWAP };
 
-/* What happens to the packet with that number (from 1, in its direction), on top of the rest. */
+/* What happens to the packets with those numbers (from 1, in their direction), on top of the rest. IMPAIR_SWAP keeps a packet until the next
+ * one that is not kept or dropped has passed it, however long that takes: an order that no clock decides. */
 struct impair_rule {
-	uint64_t packet;
+	uint64_t packet, last; /* first and last of a range */
 	enum impair_action action;
 	uint64_t delay_ns; /* IMPAIR_DELAY */
 };
@@ -33,13 +34,17 @@ struct impair_params {
 
 /* True when the link does anything. */
 bool impair_is_on(const struct impair_params *p);
-/* "drop:5,9 dup:3 delay:7=100ms corrupt:4"; words split at blanks or ';'. ERR_USAGE shows an example. */
+/* "drop:5,9,20-29 dup:3 swap:6 delay:7=100ms corrupt:4"; words split at blanks or ';'. ERR_USAGE shows an example. */
 int impair_parse_script(struct impair_params *p, const char *text, struct err *e) ERR_MUST_CHECK;
 
-/* Exact counts. held: on their way now; overflow: dropped because IMPAIR_HELD_MAX bytes were on their way. */
+/* Exact counts: seen + repeated = passed + dropped + held + overflow. held: on their way now; overflow: dropped because IMPAIR_HELD_MAX bytes
+ * were on their way. Bytes are payload. */
 struct impair_counts {
 	uint64_t seen, passed, dropped, repeated, reordered, corrupted, held, overflow;
+	uint64_t seen_bytes, passed_bytes;
 };
+/* Adds `more` to `sum`. */
+void impair_add_counts(struct impair_counts *sum, const struct impair_counts *more);
 enum { IMPAIR_HELD_MAX = 64 << 20 };
 
 /* One direction of one link. The same seed and the same sequence of packets give the same fate, whatever the times. */

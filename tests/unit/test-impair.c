@@ -223,6 +223,8 @@ static void test_script(void **state)
 	assert_int_equal(got.number[4], 5);
 	assert_true(got.at[4] == NS_PER_SEC + 100 * NS_PER_MS);
 	impair_free(i);
+	assert_int_equal(impair_parse_script(&p, "drop:9-3", &e), -1);
+	assert_int_equal(impair_parse_script(&p, "drop:3-", &e), -1);
 	assert_int_equal(impair_parse_script(&p, "lose:3", &e), -1);
 	assert_int_equal(impair_parse_script(&p, "drop:", &e), -1);
 	assert_int_equal(impair_parse_script(&p, "drop:0", &e), -1);
@@ -230,6 +232,46 @@ static void test_script(void **state)
 	assert_int_equal(impair_parse_script(&p, "delay:3", &e), -1);
 	assert_int_equal(e.kind, ERR_USAGE);
 	assert_non_null(strstr(e.msg, "delay:7=100ms"));
+}
+
+static void check_order(const uint32_t *number, size_t n)
+{
+	assert_int_equal(got.n, n);
+	assert_memory_equal(got.number, number, n * sizeof(*number));
+}
+
+static void test_swap_waits_for_no_clock(void **state)
+{
+	static const uint32_t order[] = { 1, 4, 2, 3, 6, 8, 7, 7, 10 }, delayed[] = { 2, 1, 4, 3 };
+	struct impair_params p = { 0 }, late = { .delay_ns = NS_PER_MS };
+	const struct impair_counts *c;
+	struct impair *i;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(impair_parse_script(&p, "swap:2-3,7,10 dup:7 drop:5,9 swap:5", &e), 0);
+	i = link_of(&p, 1);
+	c = impair_counts(i);
+	for (uint32_t k = 1; k <= 10; k++)
+		put(i, k);
+	check_order(order, 8);
+	assert_int_equal(c->held, 1);
+	impair_flush(i);
+	check_order(order, 9);
+	assert_int_equal(c->reordered, 4);
+	assert_int_equal(c->seen + c->repeated, c->passed + c->dropped + c->held + c->overflow);
+	assert_int_equal(c->seen_bytes, 50);
+	assert_int_equal(c->passed_bytes, 45);
+	put(i, 11);
+	impair_free(i);
+	assert_int_equal(impair_parse_script(&late, "swap:1,3,5", &e), 0);
+	i = link_of(&late, 1);
+	for (uint32_t k = 1; k <= 5; k++)
+		put(i, k);
+	run_out();
+	check_order(delayed, 4);
+	/* what nothing has passed is freed with the link */
+	impair_free(i);
 }
 
 static void test_flush_and_free(void **state)
@@ -261,6 +303,7 @@ int main(void)
 		cmocka_unit_test(test_probabilities),
 		cmocka_unit_test(test_same_seed_same_fate),
 		cmocka_unit_test(test_script),
+		cmocka_unit_test(test_swap_waits_for_no_clock),
 		cmocka_unit_test(test_flush_and_free),
 	};
 
