@@ -121,7 +121,7 @@ int sock_connected(int fd, const struct addr *a, struct err *e)
 	return err_sys(e, ERR_TARGET, "connect to %s", addr_format(a, text));
 }
 
-static int bind_listen(int *fd, const struct addr *a, struct addr *bound, struct err *e)
+int sock_listen_at(int *fd, const struct addr *a, struct addr *bound, struct err *e)
 {
 	const int one = 1;
 	char text[80];
@@ -151,7 +151,7 @@ int sock_listen(int *fd, const char *host, uint16_t port, struct addr *bound, st
 		e->kind = ERR_USAGE;
 		return -1;
 	}
-	return bind_listen(fd, &a, bound, e);
+	return sock_listen_at(fd, &a, bound, e);
 }
 
 int sock_accept(int listener, int *fd, struct addr *peer, struct err *e)

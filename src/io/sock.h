@@ -28,6 +28,8 @@ int sock_connected(int fd, const struct addr *a, struct err *e) ERR_MUST_CHECK;
 /* A non-blocking CLOEXEC listener with SO_REUSEADDR; host NULL means loopback (127.0.0.1). ERR_USAGE when in use. */
 int sock_listen(int *fd, const char *host, uint16_t port, struct addr *bound,
 		struct err *e) ERR_MUST_CHECK;
+/* The same on an address that was resolved before. */
+int sock_listen_at(int *fd, const struct addr *a, struct addr *bound, struct err *e) ERR_MUST_CHECK;
 /* Accepts one connection, non-blocking CLOEXEC; *fd = -1 when none is waiting. EMFILE is an error that names it. */
 int sock_accept(int listener, int *fd, struct addr *peer, struct err *e) ERR_MUST_CHECK;
 /* TCP_NODELAY on or off; errors ignored (not a TCP socket). */

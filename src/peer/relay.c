@@ -1,12 +1,13 @@
 #include "peer/relay.h"
 
+#include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "io/dgram.h"
 
-enum { BATCH = 32, PACKET_MAX = 65535 };
+enum { BATCH = 32, PACKET_MAX = 65535, PORT_TRIES = 32 };
 
 struct link {
 	struct relay *relay;
@@ -28,6 +29,7 @@ struct relay {
 	struct watch watch;
 	struct dgram_in in;
 	struct link *links; /* newest first */
+	struct relay_tcp *tcp;
 	struct relay_counts counts;
 };
 
@@ -36,16 +38,26 @@ static bool same_addr(const struct addr *a, const struct addr *b)
 	return a->len == b->len && memcmp(&a->sa, &b->sa, a->len) == 0;
 }
 
-static void add_counts(struct impair_counts *sum, const struct impair_counts *more)
+/* What the kernel threw away because the socket's buffer was full. */
+static uint64_t overrun(int fd)
 {
-	sum->seen += more->seen;
-	sum->passed += more->passed;
-	sum->dropped += more->dropped;
-	sum->repeated += more->repeated;
-	sum->reordered += more->reordered;
-	sum->corrupted += more->corrupted;
-	sum->held += more->held;
-	sum->overflow += more->overflow;
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0 ||
+	    len <= SK_MEMINFO_DROPS * sizeof(info[0]))
+		return 0;
+	return info[SK_MEMINFO_DROPS];
+}
+
+static void add_link(struct relay_counts *sum, const struct link *k)
+{
+	if (k->to_server)
+		impair_add_counts(&sum->to_server.link, impair_counts(k->to_server));
+	if (k->to_client)
+		impair_add_counts(&sum->to_client.link, impair_counts(k->to_client));
+	sum->to_server.overrun += overrun(k->down);
+	sum->to_client.overrun += overrun(k->up);
 }
 
 static void link_free(struct link *k)
@@ -56,10 +68,7 @@ static void link_free(struct link *k)
 	while (*at != k)
 		at = &(*at)->next;
 	*at = k->next;
-	if (k->to_server)
-		add_counts(&r->counts.to_server, impair_counts(k->to_server));
-	if (k->to_client)
-		add_counts(&r->counts.to_client, impair_counts(k->to_client));
+	add_link(&r->counts, k);
 	timer_cancel(r->loop, &k->idle);
 	loop_remove(&k->up_watch);
 	loop_remove(&k->down_watch);
@@ -83,11 +92,15 @@ static void idle(struct timer *t, uint64_t now)
 		link_free(k);
 }
 
-static void send_to(int fd, const struct addr *to, const uint8_t *bytes, size_t len)
+static void send_to(struct relay_way *way, int fd, const struct addr *to, const uint8_t *bytes,
+		    size_t len)
 {
-	/* a full socket and a closed port lose the packet, as a link does */
-	if (sendto(fd, bytes, len, MSG_DONTWAIT, (const struct sockaddr *)&to->sa, to->len) < 0)
-		return;
+	const struct sockaddr *sa = (const struct sockaddr *)&to->sa;
+
+	/* an ICMP error of an earlier packet is told in place of this one, which then goes at the second try */
+	if (sendto(fd, bytes, len, MSG_DONTWAIT, sa, to->len) < 0 &&
+	    sendto(fd, bytes, len, MSG_DONTWAIT, sa, to->len) < 0)
+		way->unsent++;
 }
 
 static void emit_to_server(void *ctx, const struct addr *to, const uint8_t *bytes, size_t len)
@@ -95,7 +108,8 @@ static void emit_to_server(void *ctx, const struct addr *to, const uint8_t *byte
 	struct link *k = ctx;
 
 	(void)to;
-	send_to(k->up, k->has_peer ? &k->peer : &k->relay->params.target, bytes, len);
+	send_to(&k->relay->counts.to_server, k->up,
+		k->has_peer ? &k->peer : &k->relay->params.target, bytes, len);
 }
 
 static void emit_to_client(void *ctx, const struct addr *to, const uint8_t *bytes, size_t len)
@@ -103,7 +117,8 @@ static void emit_to_client(void *ctx, const struct addr *to, const uint8_t *byte
 	struct link *k = ctx;
 
 	(void)to;
-	send_to(k->down >= 0 ? k->down : k->relay->fd, &k->client, bytes, len);
+	send_to(&k->relay->counts.to_client, k->down >= 0 ? k->down : k->relay->fd, &k->client,
+		bytes, len);
 }
 
 static void up_ready(struct watch *w, uint32_t events)
@@ -121,7 +136,7 @@ static void up_ready(struct watch *w, uint32_t events)
 			k->peer = *d.from;
 			k->has_peer = true;
 		}
-		if (r->params.tftp && !same_addr(&k->peer, d.from))
+		if (!same_addr(k->has_peer ? &k->peer : &r->params.target, d.from))
 			r->counts.foreign++;
 		else
 			impair_put(k->to_client, NULL, d.bytes, d.len);
@@ -239,9 +254,29 @@ static void listening_ready(struct watch *w, uint32_t events)
 	}
 }
 
+/* The port, which TCP must have too; where any will do, another one is tried when somebody has it. */
+static int open_ports(struct relay *r, int *listener, struct err *e)
+{
+	bool any = addr_port(&r->params.listen) == 0;
+
+	for (int i = 0;; i++) {
+		fd_close(&r->fd);
+		if (dgram_socket(&r->fd, &r->params.listen, true, false, e) < 0)
+			return -1;
+		r->address.len = sizeof(r->address.sa);
+		if (getsockname(r->fd, (struct sockaddr *)&r->address.sa, &r->address.len) < 0)
+			return err_sys(e, ERR_INTERNAL, "getsockname");
+		if (r->params.tftp || sock_listen_at(listener, &r->address, NULL, e) == 0)
+			return 0;
+		if (!any || i == PORT_TRIES)
+			return -1;
+	}
+}
+
 int relay_open(struct relay **out, struct loop *l, const struct relay_params *p, struct err *e)
 {
 	CLEANUP(relay_close) struct relay *r = calloc(1, sizeof(*r));
+	CLEANUP_FD int listener = -1;
 
 	if (!r)
 		return err_nomem(e);
@@ -249,12 +284,12 @@ int relay_open(struct relay **out, struct loop *l, const struct relay_params *p,
 	r->loop = l;
 	r->fd = -1;
 	if (dgram_in_init(&r->in, BATCH, PACKET_MAX, false, e) < 0 ||
-	    dgram_socket(&r->fd, &p->listen, true, false, e) < 0)
+	    open_ports(r, &listener, e) < 0)
 		return -1;
-	r->address.len = sizeof(r->address.sa);
-	if (getsockname(r->fd, (struct sockaddr *)&r->address.sa, &r->address.len) < 0)
-		return err_sys(e, ERR_INTERNAL, "getsockname");
 	dgram_rcvbuf(r->fd, 4 << 20);
+	if (listener >= 0 &&
+	    relay_tcp_open(&r->tcp, l, fd_take(&listener), &p->target, p->max_sessions, e) < 0)
+		return -1;
 	if (loop_add(l, &r->watch, r->fd, EPOLLIN, listening_ready, e) < 0)
 		return -1;
 	*out = TAKE(r);
@@ -269,10 +304,11 @@ const struct addr *relay_address(const struct relay *r)
 void relay_counts(const struct relay *r, struct relay_counts *out)
 {
 	*out = r->counts;
-	for (const struct link *k = r->links; k; k = k->next) {
-		add_counts(&out->to_server, impair_counts(k->to_server));
-		add_counts(&out->to_client, impair_counts(k->to_client));
-	}
+	for (const struct link *k = r->links; k; k = k->next)
+		add_link(out, k);
+	out->to_server.overrun += overrun(r->fd);
+	if (r->tcp)
+		out->tcp = *relay_tcp_counts(r->tcp);
 }
 
 void relay_close(struct relay *r)
@@ -281,6 +317,7 @@ void relay_close(struct relay *r)
 		return;
 	while (r->links)
 		link_free(r->links);
+	relay_tcp_close(r->tcp);
 	if (r->watch.loop)
 		loop_remove(&r->watch);
 	fd_close(&r->fd);

@@ -1,4 +1,4 @@
-/* relay - datagrams passed on over a bad link, with the changing port of TFTP */
+/* relay - datagrams passed on over a bad link, with the changing port of TFTP, and connections beside them */
 #pragma once
 
 #include <stdbool.h>
@@ -9,11 +9,13 @@
 #include "io/impair.h"
 #include "io/loop.h"
 #include "io/sock.h"
+#include "peer/relay-tcp.h"
 
 /*
  * One session per client address. With `tftp` the first answer's port becomes the session's peer, as in a TFTP transfer, and the client is
- * answered from a port of the session's own; without, all goes through the one port that is listened on. A session ends after idle_ns
- * without a packet, the oldest one when there are max_sessions.
+ * answered from a port of the session's own; without, all goes through the one port that is listened on, only the target's packets go back,
+ * and TCP connections to the port of that number are passed on untouched. A session ends after idle_ns without a packet, the oldest one when
+ * there are max_sessions (which is the most connections at once, too).
  */
 struct relay_params {
 	struct addr listen, target;
@@ -23,9 +25,17 @@ struct relay_params {
 	unsigned max_sessions;
 };
 
+/* One direction. What the link let pass and this machine lost all the same: overrun before the link, in a full receive buffer; unsent after it, on
+ * a full socket or a closed port. */
+struct relay_way {
+	struct impair_counts link;
+	uint64_t overrun, unsent;
+};
+
 struct relay_counts {
 	uint64_t sessions, active, foreign; /* foreign: packets of neither side, dropped */
-	struct impair_counts to_server, to_client;
+	struct relay_way to_server, to_client;
+	struct relay_tcp_counts tcp;
 };
 
 struct relay;
