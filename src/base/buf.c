@@ -126,8 +126,7 @@ char *buf_take(struct buf *b)
 	return data;
 }
 
-/* Length of the valid UTF-8 sequence at p (RFC 3629), 0 where it is not one. */
-static size_t utf8_length(const unsigned char *p, size_t len, uint32_t *code)
+size_t buf_utf8_length(const unsigned char *p, size_t len, uint32_t *code)
 {
 	size_t n = p[0] < 0x80			 ? 1
 		   : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
@@ -164,7 +163,7 @@ int buf_add_safe(struct buf *b, const void *data, size_t len)
 
 	for (size_t i = 0; i < len;) {
 		uint32_t code = 0;
-		size_t n = utf8_length(p + i, len - i, &code);
+		size_t n = buf_utf8_length(p + i, len - i, &code);
 		int rc;
 
 		if (n == 0 || (n == 1 && (code < 0x20 || code == 0x7f))) {
@@ -188,7 +187,7 @@ int buf_add_utf8(struct buf *b, const void *data, size_t len)
 
 	for (size_t i = 0; i < len;) {
 		uint32_t code = 0;
-		size_t n = utf8_length(p + i, len - i, &code);
+		size_t n = buf_utf8_length(p + i, len - i, &code);
 		int rc = n == 0 || code == 0 ? buf_addf(b, "\\x%02x", p[i]) : buf_add(b, p + i, n);
 
 		if (rc < 0)

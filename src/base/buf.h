@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 
@@ -50,3 +51,5 @@ int buf_add_safe(struct buf *b, const void *data, size_t len);
 /* Adds outside bytes as valid UTF-8 and nothing else changed: each byte that belongs to no valid sequence becomes
  * \xNN; NUL too. For text that goes into documents. */
 int buf_add_utf8(struct buf *b, const void *data, size_t len);
+/* Length of the valid UTF-8 sequence (RFC 3629) that p[0..len), len > 0, begins with; 0 where it is none. */
+size_t buf_utf8_length(const unsigned char *p, size_t len, uint32_t *code);
