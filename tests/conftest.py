@@ -20,6 +20,7 @@ MPBENCH = os.path.abspath(os.environ.get("MPBENCH", TOP / "build" / "mpbench"))
 PEERS = TOP / "build" / "peers"
 IN_CI = os.environ.get("CI") == "true"
 TEST_SECONDS = 300
+SOAK = float(os.environ.get("SOAK", "0.01"))
 
 collector = documents.Collector(MPBENCH)
 
@@ -215,8 +216,7 @@ def netns():
 @pytest.fixture(scope="session")
 def soak():
     """soak(n): n scaled by $SOAK (1: the long run; `make check` runs a hundredth), at least one."""
-    scale = float(os.environ.get("SOAK", "0.01"))
-    return lambda n: max(1, round(n * scale))
+    return lambda n: max(1, round(n * SOAK))
 
 
 # --- documents, time limit, counts ---------------------------------------------------------------------------------
@@ -225,14 +225,20 @@ def pytest_configure(config):
     collector.watch()
 
 
-def on_alarm(*_):
-    raise TimeoutError(f"the test took more than {TEST_SECONDS} s")
+def limit_of(item):
+    """A soak test says with its mark how long it may take as a whole; $SOAK of that, and never less than any test."""
+    mark = item.get_closest_marker("takes")
+    return max(TEST_SECONDS, round(mark.args[0] * SOAK)) if mark else TEST_SECONDS
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
+    seconds = limit_of(item)
+
+    def on_alarm(*_):
+        raise TimeoutError(f"the test took more than {seconds} s")
     signal.signal(signal.SIGALRM, on_alarm)
-    signal.alarm(TEST_SECONDS)
+    signal.alarm(seconds)
     yield
     signal.alarm(0)
 

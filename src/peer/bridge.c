@@ -64,6 +64,14 @@ static void trace_soon(struct bridge *b)
 		timer_set(b->loop, &b->flush, loop_now(b->loop) + trace_delay_ns, flush_trace);
 }
 
+static void trace_remark(struct bridge *b, const char *text)
+{
+	if (!b->trace)
+		return;
+	bridge_trace_remark(b->trace, clock_now(), text);
+	trace_soon(b);
+}
+
 static void remark(struct bridge *b, const char *fmt, ...)
 {
 	char text[256];
@@ -73,10 +81,7 @@ static void remark(struct bridge *b, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	log_say(b->p.log, LOG_NOTE, "bridge", "%s", text);
-	if (!b->trace)
-		return;
-	bridge_trace_remark(b->trace, clock_now(), text);
-	trace_soon(b);
+	trace_remark(b, text);
 }
 
 static void trace_bytes(struct bridge *b, uint64_t at_ns, bool to_device, const void *data,
@@ -314,7 +319,7 @@ static void link_down(void *ctx, bool final, const struct err *why)
 {
 	struct bridge *b = ctx;
 
-	remark(b, "%s", why->msg);
+	trace_remark(b, why->msg); /* the link itself has logged it */
 	if (final) {
 		b->over = true;
 		b->why = *why;
@@ -393,7 +398,7 @@ static bool is_taken(struct bridge *b)
 		client_ended(b, c, "gave way: the device does not read");
 		return b->owner != NULL;
 	}
-	if (!c || c->kind == BRIDGE_PTY || !(c->finished || stream_is_gone(&c->stream)))
+	if (!c || !(c->finished || stream_is_gone(&c->stream)))
 		return c != NULL;
 	bridge_client_finish(c);
 	if (b->owner == c)

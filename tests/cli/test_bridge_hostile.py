@@ -136,6 +136,23 @@ def test_a_stuck_device_does_not_hold_the_next_client(bridge):
         b.wait_for("is dropped")
 
 
+def test_a_program_that_left_the_pty_has_no_claim(bridge, tmp_path):
+    """It goes while its bytes wait for a device that reads nothing: its end is seen all the same."""
+    b = bridge("exec:/usr/bin/sleep 1000", "-v", "--pty", tmp_path / "port")
+    fd = os.open(tmp_path / "port", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    b.wait_for("session 1: pty")
+    full = time.monotonic() + 1
+    while time.monotonic() < full:
+        try:
+            os.write(fd, b"x" * 4096)
+        except BlockingIOError:
+            time.sleep(0.01)
+    os.close(fd)
+    with b.connect():
+        b.wait_for("session 2: raw")
+    assert "refused" not in b.log()
+
+
 def test_idle_bridge_takes_no_cpu(bridge, board):
     b = bridge(board)
     s = b.connect(b.rfc2217)

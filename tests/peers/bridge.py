@@ -70,7 +70,10 @@ def board(mpbench):
 def until(s, end):
     got = b""
     while not got.endswith(end):
-        piece = s.recv(65536)
+        try:
+            piece = s.recv(65536)
+        except TimeoutError:
+            raise AssertionError(f"no {end!r} at the end of {got!r}") from None
         assert piece, f"closed after {got!r}"
         got += piece
     return got
