@@ -23,6 +23,7 @@ int bridge_report_take(struct bridge_report *r, const struct bridge *b, struct e
 	r->stats = *s;
 	r->stats.to_client.added_ns = r->stats.to_device.added_ns = (struct histogram){ 0 };
 	bridge_link_counts(b, &r->link);
+	bridge_calls(b, &r->calls);
 	if (copy_way(&r->stats.to_client, &s->to_client, e) < 0 ||
 	    copy_way(&r->stats.to_device, &s->to_device, e) < 0)
 		return -1;
@@ -56,6 +57,11 @@ static void print_way(const char *name, const struct bridge_way *w)
 		num_format_ns(max, (double)w->max_ns));
 }
 
+static double reads_per_wakeup(const struct bridge_report *r)
+{
+	return r->calls.wakeups ? (double)r->calls.reads / (double)r->calls.wakeups : 0;
+}
+
 void bridge_report_print(const struct bridge_report *r)
 {
 	const struct bridge_stats *s = &r->stats;
@@ -69,8 +75,10 @@ void bridge_report_print(const struct bridge_report *r)
 	print_way("to device", &s->to_device);
 	fprintf(stderr,
 		"  device     %" PRIu64 " read calls, %" PRIu64 " write calls, %" PRIu64
-		" bytes without a client\n",
-		r->link.reads, r->link.writes, s->dropped_bytes);
+		" bytes without a client\n"
+		"  wake-ups   %" PRIu64 ", with %" PRIu64 " reads: %.2f each\n",
+		r->link.reads, r->link.writes, s->dropped_bytes, r->calls.wakeups, r->calls.reads,
+		reads_per_wakeup(r));
 }
 
 static int put_way(json_t *parent, const char *name, const struct bridge_way *w, struct err *e)
@@ -115,12 +123,16 @@ static int put_counts(json_t *o, const struct bridge_report *r, struct err *e)
 		{ "soft_resets", r->link.reboots },
 		{ "device_reads", r->link.reads },
 		{ "device_writes", r->link.writes },
+		{ "wakeups", r->calls.wakeups },
+		{ "reads", r->calls.reads },
 	};
 
 	for (size_t i = 0; i < sizeof(count) / sizeof(count[0]); i++)
 		if (json_put(o, count[i].name, json_u64(count[i].value), e) < 0)
 			return -1;
 	return json_put(o, "last_exit", json_known_text(r->link.last_end), e) < 0 ||
+			       json_put(o, "reads_per_wakeup", json_number(reads_per_wakeup(r)),
+					e) < 0 ||
 			       put_way(o, "to_client", &r->stats.to_client, e) < 0 ||
 			       put_way(o, "to_device", &r->stats.to_device, e) < 0
 		       ? -1

@@ -22,6 +22,7 @@ struct bridge_report {
 	bool taken;
 	struct bridge_stats stats;
 	struct bridge_link_stats link;
+	struct bridge_calls calls;
 };
 
 int bridge_report_take(struct bridge_report *r, const struct bridge *b,

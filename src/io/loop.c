@@ -27,7 +27,7 @@ struct loop {
 	int epoll;
 	int stop; /* the stop descriptor that is registered, -1 */
 	bool fake, ignore_stop, stopped, no_pwait2;
-	uint64_t fake_now, spin_ns, sequence;
+	uint64_t fake_now, spin_ns, sequence, wakeups;
 	size_t n_watches;
 	struct timer *first; /* root of the pairing heap */
 	struct batch *batch;
@@ -232,6 +232,11 @@ void loop_stop(struct loop *l)
 	l->stopped = true;
 }
 
+uint64_t loop_wakeups(const struct loop *l)
+{
+	return l->wakeups;
+}
+
 void loop_spin(struct loop *l, uint64_t last_ns)
 {
 	l->spin_ns = last_ns;
@@ -274,6 +279,7 @@ static int wait_once(struct loop *l, struct batch *b, uint64_t wait_ns, struct e
 	if (n < 0 && errno != EINTR)
 		return err_sys(e, ERR_INTERNAL, "epoll wait");
 	b->n = n < 0 ? 0 : n;
+	l->wakeups += b->n > 0;
 	return b->n;
 }
 

@@ -74,6 +74,8 @@ enum loop_end {
 int loop_run(struct loop *l, uint64_t deadline_ns, enum loop_end *why,
 	     struct err *e) ERR_MUST_CHECK;
 void loop_ignore_stop(struct loop *l, bool ignore);
+/* How many waits brought an event. */
+uint64_t loop_wakeups(const struct loop *l);
 /* Makes the innermost loop_run return after the current callback. From this thread only. */
 void loop_stop(struct loop *l);
 /* While set, waits shorter than this end in a busy spin for accuracy (open-loop schedules); 0: never. */

@@ -20,6 +20,12 @@ struct bridge_stats {
 	struct bridge_way to_client, to_device;
 	uint64_t sessions, refused, denied, watchers;
 	uint64_t dropped_bytes; /* of the device, while no client had the link */
+	uint64_t client_reads;	/* system calls, of clients that are over */
+};
+
+/* `wakeups`: waits that brought something; `reads`: of clients and the device together, with those that found nothing. */
+struct bridge_calls {
+	uint64_t wakeups, reads;
 };
 
 int bridge_stats_init(struct bridge_stats *s, struct err *e) ERR_MUST_CHECK;

@@ -165,6 +165,7 @@ static void client_ended(void *ctx, struct bridge_client *c, const char *why)
 		at = &(*at)->next;
 	*at = c->next;
 	b->n_clients--;
+	b->stats.client_reads += c->stream.reads;
 	bridge_client_end(c);
 	c->next = b->dead;
 	b->dead = c;
@@ -631,6 +632,16 @@ const struct bridge_stats *bridge_stats(const struct bridge *b)
 void bridge_link_counts(const struct bridge *b, struct bridge_link_stats *out)
 {
 	bridge_link_stats(b->link, out);
+}
+
+void bridge_calls(const struct bridge *b, struct bridge_calls *out)
+{
+	struct bridge_link_stats link;
+
+	bridge_link_stats(b->link, &link);
+	*out = (struct bridge_calls){ loop_wakeups(b->loop), b->stats.client_reads + link.reads };
+	for (const struct bridge_client *c = b->clients; c; c = c->next)
+		out->reads += c->stream.reads;
 }
 
 const char *bridge_pty_name(const struct bridge *b)

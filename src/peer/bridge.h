@@ -40,5 +40,6 @@ int bridge_free(struct bridge *b, struct err *e);
 
 const struct bridge_stats *bridge_stats(const struct bridge *b);
 void bridge_link_counts(const struct bridge *b, struct bridge_link_stats *out);
+void bridge_calls(const struct bridge *b, struct bridge_calls *out);
 /* "/dev/pts/3"; NULL without --pty. */
 const char *bridge_pty_name(const struct bridge *b);

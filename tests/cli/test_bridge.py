@@ -64,6 +64,9 @@ def test_document_and_stats(bridge, board, mpbench, tmp_path):
     assert counts["sessions"] == 1
     assert counts["to_device"]["bytes"] == 10
     assert counts["to_client"]["added_latency_ns"]["p50"] > 0
+    assert 0 < counts["wakeups"] and 3 <= counts["reads"]
+    assert counts["reads_per_wakeup"] == pytest.approx(counts["reads"] / counts["wakeups"])
+    assert re.search(r"wake-ups +\d+, with \d+ reads: \d\.\d\d each", b.log())
     assert "1 sessions" in b.log()
     assert re.search(r"^\d+\.\d{9} > 70 72 69 6e 74 28 31 29 04 +\|print\(1\)\.\|$", (tmp_path / "trace").read_text(), re.M)
 
