@@ -53,6 +53,7 @@ enum { SIGNATURES = sizeof(signatures) / sizeof(signatures[0]) };
 enum {
 	LEAST_SAMPLES = 5,
 	USUAL_PERCENT = 40,
+	FLOOR_SAMPLES = 10,
 	FLOOR_PERCENT = 20,
 	FASTER_PERCENT = 2,
 	RARE_PERCENT = 2,
@@ -105,7 +106,7 @@ static bool is_marked(const struct histogram *h, const struct signature *s, uint
 		return false;
 	if (100 * n >= USUAL_PERCENT * h->n)
 		return true;
-	if (!s->rare && 100 * n >= FLOOR_PERCENT * h->n &&
+	if (!s->rare && n >= FLOOR_SAMPLES && 100 * n >= FLOOR_PERCENT * h->n &&
 	    100 * count_below(h, s->low_ns) <= FASTER_PERCENT * h->n)
 		return true;
 	return s->rare && 100 * n >= RARE_PERCENT * h->n && usual * RARE_FACTOR <= s->low_ns;
@@ -201,7 +202,21 @@ static const json_t *reconnect_of(const json_t *all, const char *target, double 
 	return NULL;
 }
 
-/* Deaf for a fixed time after a close: with a gap g the wait is shorter by g. */
+static bool is_told(const struct document *d, const char *code, const char *target)
+{
+	const json_t *all = json_object_get(d->root, "findings");
+
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		const json_t *f = json_array_get(all, i);
+
+		if (strcmp(view_text(f, "code"), code) == 0 &&
+		    strcmp(view_text(f, "target"), target) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Deaf for a fixed time after a close: with a gap g the wait is shorter by g. One gap that shows it suffices. */
 static int look_for_dead_time(struct document *d, const json_t *all, const json_t *b, struct err *e)
 {
 	double gap = view_number(json_object_get(b, "params"), "gap_ms");
@@ -209,7 +224,8 @@ static int look_for_dead_time(struct document *d, const json_t *all, const json_
 	double wait0, wait, saved;
 	char evidence[256];
 
-	if (strcmp(view_text(b, "name"), "repl.reconnect") != 0 || !(gap >= 50) || !at_once)
+	if (strcmp(view_text(b, "name"), "repl.reconnect") != 0 || !(gap >= 50) || !at_once ||
+	    is_told(d, "dead-time", view_text(b, "target")))
 		return 0;
 	wait0 = metric_middle(at_once, "latency.median") / 1e6;
 	wait = metric_middle(b, "latency.median") / 1e6;

@@ -18,9 +18,11 @@ enum { DEFAULT_CAP = 1000, TARGETS_MAX = 64, GIVE_UP_RUNS = 2, GIVE_UP_CASES = 2
 struct drive {
 	const struct engine *g;
 	struct measurement *m;
-	struct schedule_cost *cost;	  /* per case */
-	uint32_t *failed_in_row;	  /* per case: runs without a success */
-	uint32_t dead_cases[TARGETS_MAX]; /* per target: cases in a row that nothing came from */
+	struct schedule_cost *cost; /* per case */
+	uint32_t *failed_in_row;    /* per case: runs without a success */
+	uint32_t dead_cases
+		[TARGETS_MAX];	 /* per target: runs of cases in a row that nothing came from */
+	bool lived[TARGETS_MAX]; /* per target: something succeeded once */
 	uint64_t origin_ns;
 	size_t step, steps;
 	uint32_t order;
@@ -89,10 +91,34 @@ static bool target_given_up(const struct drive *d, const struct engine_case *c)
 	return d->dead_cases[c->target_index % TARGETS_MAX] >= GIVE_UP_CASES;
 }
 
-static void note_liveness(struct drive *d, const struct engine_case *c, bool alive)
+/* Without pilots (--iterations, --duration) runs of nothing but time-outs are as telling; a target that once answered is
+ * given more of them. */
+static bool fell_silent(const struct drive *d, const struct engine_case *c)
 {
+	size_t t = c->target_index % TARGETS_MAX;
+
+	return d->dead_cases[t] >= (d->lived[t] ? 2 * GIVE_UP_CASES : GIVE_UP_CASES);
+}
+
+/* Failures that say that nobody is there, whatever the case; any other is an answer. */
+static bool is_silence(const struct run *r)
+{
+	static const char *const words[] = { "timeout", "closed", "refused", "unreachable",
+					     "no-reply" };
+	size_t silent = 0;
+
+	for (size_t i = 0; i < r->n_errors; i++)
+		for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++)
+			silent += strcmp(r->error[i].name, words[k]) == 0;
+	return r->ok == 0 && silent == r->n_errors;
+}
+
+static void note_liveness(struct drive *d, const struct engine_case *c, const struct run *r)
+{
+	bool alive = !is_silence(r);
 	uint32_t *dead = &d->dead_cases[c->target_index % TARGETS_MAX];
 
+	d->lived[c->target_index % TARGETS_MAX] |= alive;
 	*dead = alive ? 0 : *dead + 1;
 }
 
@@ -116,7 +142,7 @@ static int pilot(struct drive *d, size_t i, struct err *e)
 		run_done(&run);
 		return -1;
 	}
-	note_liveness(d, c, run.ok > 0);
+	note_liveness(d, c, &run);
 	d->cost[i].setup_ns = setup > run.first_ns ? setup - run.first_ns : 0;
 	d->cost[i].operation_ns = run.ok ? run.duration_ns / run.ok : 1;
 	d->cost[i].operation_ns = d->cost[i].operation_ns ? d->cost[i].operation_ns : 1;
@@ -206,7 +232,7 @@ static int one_run(struct drive *d, size_t i, uint32_t round, bool paired, struc
 	if (onerun_go(&o, run, NULL, &d->interrupted, e) < 0)
 		return err_wrap(e, "%s on %s", b->name, b->target);
 	d->failed_in_row[i] = run->ok ? 0 : d->failed_in_row[i] + 1;
-	note_liveness(d, &d->g->cases[i], run->ok > 0);
+	note_liveness(d, &d->g->cases[i], run);
 	d->step++;
 	tell(d, (struct engine_progress){ .event = ENGINE_RUN_END,
 					  .now = &d->g->cases[i],
@@ -237,7 +263,7 @@ static int round_of_runs(struct drive *d, uint32_t round, struct err *e)
 				d->interrupted = true;
 				return 0;
 			}
-			if (d->failed_in_row[i] >= GIVE_UP_RUNS)
+			if (d->failed_in_row[i] >= GIVE_UP_RUNS || fell_silent(d, &d->g->cases[i]))
 				continue;
 			if (one_run(d, i, round, n > 1, e) < 0)
 				return -1;

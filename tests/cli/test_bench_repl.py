@@ -171,7 +171,8 @@ def test_percentiles_in_document_and_table(mpbench, tmp_path):
 
 def shape(value, key=None):
     """A document without its numbers, times of day and what depends on them."""
-    if key in ("noise", "hist", "percentile_notes", "run_id", "started_at", "finished_at", "findings"):
+    if key in ("noise", "hist", "percentile_notes", "run_id", "started_at", "finished_at", "measured_at",
+               "findings"):
         return key
     if isinstance(value, dict):
         return {k: shape(v, k) for k, v in value.items()}

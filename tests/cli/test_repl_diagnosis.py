@@ -19,7 +19,7 @@ def findings(mpbench):
 
 # More than the first acknowledgements of a connection, which no kernel delays.
 LONGER = ["--case", "raw-enter,raw-exit", "--runs", "1", "-n", "30"]
-EXCHANGES = ["--case", "raw-enter,raw-exit,exec,print", "--runs", "1", "-n", "15", "--warmup", "0"]
+EXCHANGES = ["--case", "raw-enter,raw-exit,exec,print", "--runs", "1", "-n", "40", "--warmup", "0"]
 
 
 def check_told(document, code, target):

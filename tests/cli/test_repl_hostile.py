@@ -159,3 +159,17 @@ def test_telnet_server_without_com_port(suffer, fake):
 
 def test_rfc2217_server_that_floods(suffer, fake):
     suffer(fake(fakes.says(b"\xff\xfa\x2c" + b"\x65" * 3000, again=True)).url("rfc2217"), "--case", "negotiate,exec")
+
+
+def test_builtin_query_that_means_nothing_is_a_usage_error(mpbench):
+    for query in ("fault=wild", "nothing=1", "window=x"):
+        r = mpbench("bench-repl", "--case", "exec", f"builtin:?{query}")
+        assert r.returncode == 2 and f"builtin:?{query}" in r.stderr
+
+
+def test_silent_target_is_given_up(mpbench):
+    """With -n there is no pilot: after some runs of nothing but time-outs the remaining cases are not tried."""
+    r = mpbench("bench-repl", "--json", "-n", "2", "--runs", "3", "--timeout", "100ms", "--case", "exec,print,upload,download",
+                "builtin:?fault=silent")
+    assert r.returncode == 4
+    assert [b["name"] for b in json.loads(r.stdout)["benchmarks"]] == ["repl.exec", "repl.print"]
