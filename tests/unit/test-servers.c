@@ -43,8 +43,8 @@ static void ports_that_are_open(void **state)
 	assert_false(servers_port_is_open(tcp));
 }
 
-/* Starts `command` for a target on `port`; 0 or the error's kind. */
-static int start(const char *command, uint16_t port, struct err *e)
+/* Starts `command` for a target on `port` and waits at most so long; 0 or the error's kind. */
+static int start(const char *command, uint16_t port, uint64_t wait_ns, struct err *e)
 {
 	CLEANUP(servers_stop) struct servers s = { 0 };
 	CLEANUP(target_done) struct target t = { 0 };
@@ -54,7 +54,7 @@ static int start(const char *command, uint16_t port, struct err *e)
 	snprintf(url, sizeof(url), port ? "socket://127.0.0.1:%u" : "exec:x%u", port);
 	assert_int_equal(target_parse(&t, url, e), 0);
 	err_clear(e);
-	if (servers_start(&s, &commands, &t, 1, 300 * NS_PER_MS, -1, false, e) == 0)
+	if (servers_start(&s, &commands, &t, 1, wait_ns, -1, false, e) == 0)
 		return 0;
 	assert_int_equal(s.n, 0);
 	return (int)e->kind;
@@ -67,18 +67,18 @@ static void failures(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(start("false", port, &e), ERR_TARGET);
+	assert_int_equal(start("false", port, 60 * NS_PER_SEC, &e), ERR_TARGET);
 	assert_non_null(strstr(e.msg, "ended at once: exit status 1"));
-	assert_int_equal(start("sleep 600", port, &e), ERR_TARGET);
+	assert_int_equal(start("sleep 600", port, 300 * NS_PER_MS, &e), ERR_TARGET);
 	assert_non_null(strstr(e.msg, "nothing listens on port"));
-	assert_true(start("/does/not/exist", port, &e) != 0);
+	assert_true(start("/does/not/exist", port, NS_PER_SEC, &e) != 0);
 	assert_non_null(strstr(e.msg, "/does/not/exist"));
 	assert_int_equal(listen(fd, 1), 0);
-	assert_int_equal(start("sleep 600", port, &e), ERR_USAGE);
+	assert_int_equal(start("sleep 600", port, 300 * NS_PER_MS, &e), ERR_USAGE);
 	assert_string_equal(e.code, "in-use");
 	close(fd);
 	/* a target without a port is not waited for */
-	assert_int_equal(start("sleep 600", 0, &e), 0);
+	assert_int_equal(start("sleep 600", 0, 300 * NS_PER_MS, &e), 0);
 }
 
 static void one_per_target(void **state)
