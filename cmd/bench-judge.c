@@ -27,9 +27,16 @@ static int open_baseline(struct bench_judge *j, const json_t *head, struct err *
 int bench_judge_open(struct bench_judge *j, const struct common *common, const json_t *head,
 		     struct err *e)
 {
+	const struct limit *relative;
+
 	*j = (struct bench_judge){ .common = common };
 	if (limit_add(&common->opts->that, &j->limit, &j->n_limits, e) < 0)
 		return err_wrap(e, "--that");
+	relative = limit_find_relative(j->limit, j->n_limits);
+	if (relative && !common->opts->baseline)
+		return err_set(e, ERR_USAGE, "limit",
+			       "--that: '%s' is a change: of what? (--baseline FILE)",
+			       relative->text);
 	return common->opts->baseline ? open_baseline(j, head, e) : 0;
 }
 
@@ -50,13 +57,14 @@ int bench_judge_apply(struct bench_judge *j, json_t *root, struct err *e)
 	if (!j->n_limits && !j->rules)
 		return 0;
 	if (side_add(&j->new, "this measurement", root, e) < 0 ||
-	    limit_check(j->limit, j->n_limits, &j->new, json_object_get(root, "checks"), &j->counts,
-			e) < 0)
+	    limit_check(j->limit, j->n_limits, &j->new, j->rules ? &j->base : NULL,
+			json_object_get(root, "checks"), &j->counts, e) < 0)
 		return -1;
 	if (!j->rules)
 		return 0;
 	if (diff_make(&j->base, &j->new, j->rules, &j->report, &j->trouble) < 0)
 		return 0;
+	j->report.brief = true;
 	comparison = report_json(&j->report, e);
 	if (!comparison)
 		return -1;

@@ -13,6 +13,7 @@ extern const struct cmd cmd_check;
 
 struct options {
 	struct opt_strings that, files;
+	const char *baseline;
 	struct judge_output output;
 };
 
@@ -22,6 +23,8 @@ static const struct opt table[] = {
 			"[CASE] METRIC OP VALUE must hold; may be repeated"),
 	OPT_STRINGS_ROW(0, "limits", OPT_HOW, struct options, files, "FILE",
 			"more of them, one a line, # begins a comment"),
+	OPT_STRING_ROW(0, "baseline", OPT_HOW, struct options, baseline, "FILE",
+		       "result that changes (+3%, -3%) are counted from"),
 	OPT_GROUP(judge_output_opts, struct judge_output, struct options, output),
 	OPT_END,
 };
@@ -63,22 +66,35 @@ static int write_json(json_t *checks, const struct options *o, struct err *e)
 	return emit_file(root, o->output.output ? o->output.output : "-", e);
 }
 
+/* Limits that are changes, and what they are changes of. */
+static int load_base(const struct options *o, const struct limit *list, size_t n, struct side *base,
+		     struct err *e)
+{
+	const struct limit *relative = limit_find_relative(list, n);
+
+	if (relative && !o->baseline)
+		return err_set(e, ERR_USAGE, "limit",
+			       "'%s' is a change: of what? (--baseline FILE)", relative->text);
+	return o->baseline ? side_load(base, o->baseline, e) : 0;
+}
+
 static int check(const struct options *o, const char *const *files, size_t n_files, struct err *e)
 {
 	CLEANUP_FREE struct limit *list = NULL;
 	CLEANUP(side_done) struct side side = { 0 };
+	CLEANUP(side_done) struct side base = { 0 };
 	CLEANUP(json_decref) json_t *checks = json_array();
 	struct limit_counts counts = { 0 };
 	size_t n = 0;
 
 	if (!checks)
 		return err_nomem(e);
-	if (read_limits(o, &list, &n, e) < 0)
+	if (read_limits(o, &list, &n, e) < 0 || load_base(o, list, n, &base, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n_files; i++)
 		if (side_load(&side, files[i], e) < 0)
 			return -1;
-	if (limit_check(list, n, &side, checks, &counts, e) < 0)
+	if (limit_check(list, n, &side, o->baseline ? &base : NULL, checks, &counts, e) < 0)
 		return -1;
 	if (o->output.json ? write_json(checks, o, e) < 0
 			   : !o->output.quiet && write_checks(checks, o, e) < 0)
@@ -112,6 +128,8 @@ static const char *const examples[] = {
 	"for every case; errors counts failed operations",
 	"mpbench check result.json --limits limits.txt",
 	"limits kept in a file, one a line",
+	"mpbench check b.json --baseline a.json --that 'rate>=-3%'",
+	"at most 3 % below the baseline",
 	NULL,
 };
 
@@ -122,7 +140,8 @@ const struct cmd cmd_check = {
 	.summary = "hold results against limits",
 	.about =
 		"Holds the median over the runs of each metric against a limit and shows both. CASE and METRIC are patterns "
-		"(* ? [...]); CASE may go on with ,KEY=VALUE and @TARGET. Several files are taken together. Exits with 0 when "
+		"(* ? [...]); CASE may go on with ,KEY=VALUE and @TARGET. A VALUE with "
+		"sign and per cent (+3%, -3%) is a change against --baseline. Several files are taken together. Exits with 0 when "
 		"all limits are kept, with 1 when one is not, with 2 when a metric is unknown or has no value: that is no pass.",
 	.examples = examples,
 	.table = table,

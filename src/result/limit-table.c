@@ -29,7 +29,9 @@ static void one(const struct screen *s, const json_t *check)
 	char text[NUM_TEXT_MAX] = "-";
 
 	screen_left(s, pass ? TONE_GOOD : TONE_BAD, pass ? "pass" : fail ? "FAIL" : "ERROR", 7);
-	if (json_is_number(value))
+	if (json_is_number(value) && strcmp(text_of(check, "unit"), "change") == 0)
+		snprintf(text, sizeof(text), "%+.3g%%", 100 * json_number_value(value));
+	else if (json_is_number(value))
 		num_format_unit(text, json_number_value(value), text_of(check, "unit"));
 	screen_right(s, TONE_BOLD, text, 11);
 	buf_adds(s->out, "  ");

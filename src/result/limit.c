@@ -44,6 +44,31 @@ static bool trim(const char *from, size_t len, char *out, size_t size)
 	return true;
 }
 
+/* A percentage with a sign is a change: "-3%". */
+static int parse_change(struct limit *l, struct err *e)
+{
+	size_t len = strlen(l->value);
+	double share = 0;
+
+	l->relative = (*l->value == '+' || *l->value == '-') && l->value[len - 1] == '%';
+	if (!l->relative)
+		return 0;
+	if (strspn(l->value + 1, "0123456789.") != len - 2 ||
+	    num_parse_double(l->value + 1, &share, e) < 0)
+		return err_set(e, ERR_USAGE, "limit",
+			       "'%.80s': '%s' is no change (try +3%% or -3%%)", l->text, l->value);
+	l->change = *l->value == '-' ? -share : share;
+	return 0;
+}
+
+const struct limit *limit_find_relative(const struct limit *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i].relative)
+			return &list[i];
+	return NULL;
+}
+
 int limit_parse(struct limit *l, const char *text, struct err *e)
 {
 	char left[SELECTOR_MAX];
@@ -71,7 +96,7 @@ int limit_parse(struct limit *l, const char *text, struct err *e)
 		if (blanks)
 			*p = ' ';
 	}
-	return selector_parse(&l->of, left, e);
+	return parse_change(l, e) < 0 ? -1 : selector_parse(&l->of, left, e);
 }
 
 static int add_one(const char *text, struct limit **list, size_t *n, struct err *e)
@@ -195,6 +220,7 @@ static bool holds(double value, enum limit_op op, double limit)
 
 struct checking {
 	const struct limit *limit;
+	const struct side *base; /* NULL */
 	json_t *checks;
 	struct limit_counts *counts;
 	struct err *e;
@@ -245,6 +271,46 @@ static int median_of(const struct side_case *of, const struct side_metric *m, do
 	return 0;
 }
 
+/* NaN where the baseline has no such value. */
+static int base_value(struct checking *c, const struct found *f, double *out)
+{
+	const struct side_case *of = c->base ? side_case_find(c->base, f->of) : NULL;
+	const struct side_metric *m;
+
+	*out = (double)NAN;
+	if (!of)
+		return 0;
+	if (strcmp(f->metric, "errors") == 0) {
+		*out = (double)of->failed;
+		return 0;
+	}
+	m = side_metric_find(of, f->metric);
+	return m ? median_of(of, m, out, c->e) : 0;
+}
+
+static int check_change(struct checking *c, struct found *f)
+{
+	char message[160], now[NUM_TEXT_MAX], before[NUM_TEXT_MAX];
+	double base;
+
+	if (base_value(c, f, &base) < 0)
+		return -1;
+	num_format_unit(now, f->value, f->unit);
+	num_format_unit(before, base, f->unit);
+	snprintf(message, sizeof(message), "%s, in the baseline %s", now, before);
+	f->limit = c->limit->change;
+	f->unit = "change";
+	if (isnan(base) || !(base > 0)) {
+		f->value = (double)NAN;
+		return add_check(c, "error", f,
+				 isnan(base)
+					 ? "the baseline has no such value"
+					 : "the baseline is 0: a change of it is no percentage");
+	}
+	f->value = f->value / base - 1;
+	return add_check(c, holds(f->value, c->limit->op, f->limit) ? "pass" : "fail", f, message);
+}
+
 static int check_value(struct checking *c, struct found *f)
 {
 	struct err why;
@@ -253,6 +319,8 @@ static int check_value(struct checking *c, struct found *f)
 	if (isnan(f->value))
 		return add_check(c, "error", f,
 				 "no run has a value (too few samples, or all runs failed)");
+	if (c->limit->relative)
+		return check_change(c, f);
 	if (parse_value(c->limit->value, f->unit, &f->limit, &why) < 0) {
 		f->limit = (double)NAN;
 		return add_check(c, "error", f, why.msg);
@@ -318,11 +386,11 @@ static int check_one(struct checking *c, const struct side *side)
 	return add_check(c, "error", &none, message);
 }
 
-int limit_check(const struct limit *list, size_t n, const struct side *side, json_t *checks,
-		struct limit_counts *counts, struct err *e)
+int limit_check(const struct limit *list, size_t n, const struct side *side,
+		const struct side *base, json_t *checks, struct limit_counts *counts, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct checking c = { &list[i], checks, counts, e };
+		struct checking c = { &list[i], base, checks, counts, e };
 
 		if (check_one(&c, side) < 0)
 			return -1;

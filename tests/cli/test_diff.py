@@ -220,6 +220,25 @@ def test_check_limits_of_a_file(mpbench, base, tmp_path):
     assert mpbench("check", base).returncode == 2
 
 
+def test_check_changes_against_a_baseline(mpbench, files):
+    base, new = files(base=results.latency(50000, seed=1, cv=0.001), new=results.latency(52000, seed=2, cv=0.001))
+    words = ["check", new, "--that", "repl.exec latency.median <= +3%"]
+    r = mpbench(*words, "--baseline", base)
+    assert r.returncode == 1 and re.search(r"FAIL +\+[34](\.\d+)?%  repl.exec latency.median <= \+3%", r.stdout)
+    assert "in the baseline 50.0 us" in r.stdout
+    assert mpbench(*words[:-1], "latency.median <= +5%", "--baseline", base).returncode == 0
+    r = mpbench(*words)
+    assert r.returncode == 2 and "--baseline" in r.stderr
+
+
+def test_a_bench_keeps_to_changes_of_its_baseline(mpbench, measured):
+    words = ["bench-repl", "builtin:", "--case", "exec", "--runs", "4", "--duration", "0.02"]
+    r = mpbench(*words, "--that", "latency.median <= +3%")
+    assert r.returncode == 2 and "--baseline" in r.stderr
+    r = mpbench(*words, "--that", "latency.median >= -99%", "--baseline", measured)
+    assert r.returncode in (0, 1) and re.search(r"pass .*latency.median >= -99%", r.stdout)
+
+
 def test_check_standard_input(mpbench, base):
     with open(base) as f:
         assert mpbench("check", "-", "--that", "errors == 0", stdin=f).returncode == 0

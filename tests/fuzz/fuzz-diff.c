@@ -69,7 +69,7 @@ static void judge(const json_t *a, const json_t *b)
 	CLEANUP(report_done) struct report report = { 0 };
 	CLEANUP(json_decref) json_t *checks = json_array();
 	struct limit_counts counts = { 0 };
-	struct limit limit;
+	struct limit limit[2];
 	struct err e;
 
 	if (side_add(&base, "base", a, &e) < 0 || side_add(&new, "new", b, &e) < 0)
@@ -77,8 +77,9 @@ static void judge(const json_t *a, const json_t *b)
 	compare(&base, &new);
 	if (single_make(&new, b, &report, &e) == 0)
 		write_all(&report);
-	if (limit_parse(&limit, "* *.median < 5ms", &e) < 0 ||
-	    limit_check(&limit, 1, &new, checks, &counts, &e) < 0)
+	if (limit_parse(&limit[0], "* *.median < 5ms", &e) < 0 ||
+	    limit_parse(&limit[1], "* *.median < +5%", &e) < 0 ||
+	    limit_check(limit, 2, &new, &base, checks, &counts, &e) < 0)
 		abort();
 }
 

@@ -53,7 +53,7 @@ static struct checked check(const char *text)
 
 	assert_int_equal(side_add(&c.side, "a.json", root, &c.e), 0);
 	assert_int_equal(limit_parse(&l, text, &c.e), 0);
-	assert_int_equal(limit_check(&l, 1, &c.side, c.checks, &c.counts, &c.e), 0);
+	assert_int_equal(limit_check(&l, 1, &c.side, NULL, c.checks, &c.counts, &c.e), 0);
 	json_decref(root);
 	return c;
 }
@@ -121,6 +121,55 @@ static void test_value_and_limit_are_told(void **state)
 	assert_non_null(strstr(buf_text(&out), "4.50 ms  repl.exec latency.p99 < 5ms"));
 }
 
+/* Against a baseline whose P99 of repl.exec is 4.5 ms, and which has nothing else. */
+static void test_changes_against_a_baseline(void **state)
+{
+	static const struct {
+		const char *text;
+		double factor; /* of the new values */
+		int status;
+	} cases[] = {
+		{ "repl.exec latency.p99 <= +3%", 1.02, 0 },
+		{ "repl.exec latency.p99 <= +3%", 1.04, ERR_CHECK },
+		{ "repl.exec latency.p99 >= -3%", 0.98, 0 },
+		{ "repl.exec latency.p99 >= -3%", 0.96, ERR_CHECK },
+		{ "repl.exec latency.p99 < +0.5%", 1.004, 0 },
+		/* Nothing failed in the baseline; it has no such case. */
+		{ "repl.exec errors <= +3%", 1, ERR_USAGE },
+		{ "tftp.read throughput >= -3%", 1, ERR_USAGE },
+	};
+	static const double base_values[RUNS] = { 4.0e6, 4.5e6, 9.0e6 };
+	json_t *root = fx_document("base");
+	struct side base = { 0 };
+	struct err e;
+
+	(void)state;
+	fx_metric(fx_case(root, "repl.exec", "latency.median", RUNS), "latency.p99", "ns", "lower",
+		  "distribution", base_values);
+	assert_int_equal(side_add(&base, "base.json", root, &e), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		CLEANUP(checked_done) struct checked c = { .checks = json_array() };
+		json_t *mine = document();
+		struct limit l;
+
+		assert_int_equal(side_add(&c.side, "a.json", mine, &e), 0);
+		for (int k = 0; k < RUNS; k++)
+			c.side.cases[0].metric[0].values[k] *= cases[i].factor;
+		assert_int_equal(limit_parse(&l, cases[i].text, &e), 0);
+		assert_ptr_equal(limit_find_relative(&l, 1), &l);
+		assert_int_equal(limit_check(&l, 1, &c.side, &base, c.checks, &c.counts, &e), 0);
+		if (limit_status(&c.counts) != cases[i].status)
+			fail_msg("%s at %g: %d", cases[i].text, cases[i].factor,
+				 limit_status(&c.counts));
+		assert_string_equal(
+			json_string_value(json_object_get(json_array_get(c.checks, 0), "unit")),
+			"change");
+		json_decref(mine);
+	}
+	side_done(&base);
+	json_decref(root);
+}
+
 static void test_an_unknown_metric_suggests(void **state)
 {
 	CLEANUP(checked_done) struct checked c = check("latency.p98 < 5ms");
@@ -139,7 +188,9 @@ static void test_what_is_no_limit(void **state)
 					   "< 5ms",
 					   "latency.p99 < 5 ms",
 					   "latency.p99 = 5ms",
-					   "repl.exec,x latency.p99 < 5ms" };
+					   "repl.exec,x latency.p99 < 5ms",
+					   "latency.p99 < --5%",
+					   "latency.p99 < +%" };
 	struct limit l;
 	struct err e;
 
@@ -183,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_value_and_limit_are_told),
+		cmocka_unit_test(test_changes_against_a_baseline),
 		cmocka_unit_test(test_an_unknown_metric_suggests),
 		cmocka_unit_test(test_what_is_no_limit),
 		cmocka_unit_test(test_a_file_of_limits),
