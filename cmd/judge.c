@@ -40,7 +40,7 @@ const struct opt judge_output_opts[] = {
 	OPT_FLAG_ROW(0, "json", OPT_OUT, struct judge_output, json, "print as JSON"),
 	OPT_FLAG_ROW('q', "quiet", OPT_OUT, struct judge_output, quiet, "exit status only"),
 	OPT_COUNT_ROW('v', "verbose", OPT_OUT, struct judge_output, verbose,
-		      "list everything, with p values"),
+		      "with p values, and what the runs could have shown for all"),
 	OPT_ENUM_ROW(0, "color", OPT_OUT, struct judge_output, color, term_color_names,
 		     "colours in the table"),
 	OPT_END,

@@ -138,7 +138,7 @@ static bool has_moved(const struct report_row *row)
 static void others(const struct table *t)
 {
 	size_t hidden[VERDICTS] = { 0 }, shown = 0;
-	bool all = t->s.style->verbose > 0;
+	bool all = t->s.style->verbose > 0 || !t->r->brief;
 
 	for (size_t i = 0; i < t->r->n; i++) {
 		const struct report_row *row = &t->r->row[i];

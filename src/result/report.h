@@ -56,6 +56,7 @@ struct report {
 	const char *base_name, *new_name;
 	double threshold;
 	bool strict, paired, noisy;
+	bool brief; /* the table names only what gates and what moved: it stands below another one */
 	bool same_machine;
 	size_t family; /* tests that Holm's adjustment counts among those that gate */
 	size_t gating[VERDICTS], shown[VERDICTS]; /* rows by verdict: those that gate, the others */
@@ -86,7 +87,7 @@ int report_case(const struct report_row *row, bool target, struct buf *out);
 /* "1 regression, 1 improvement, 1 inconclusive (threshold 5 %, ...)" */
 int report_summary(const struct report *r, struct buf *out);
 
-/* For people: one line a metric, greppable, the same without colour; verbose: also what does not gate and is unchanged. */
+/* For people: one line a metric, greppable, the same without colour; verbose: with p values and reasons for all. */
 int report_table(const struct report *r, const struct table_style *style, struct buf *out,
 		 struct err *e) ERR_MUST_CHECK;
 /* The report as a JSON object; a new reference, NULL with *e filled. */
