@@ -17,6 +17,8 @@
 #include "result/emit.h"
 #include "term.h"
 
+#define START_LATEST (3600 * NS_PER_SEC)
+
 /* clang-format off */
 #define PLAIN_ROWS \
 	OPT_TITLE("Result"), \
@@ -138,16 +140,37 @@ static int check_output(const char *path, struct err *e)
 	return 0;
 }
 
+static uint64_t wall_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* Who comes a little late measures all the same, with a warning; a time long past is a mistake: another day, another zone. */
+static int check_start(const char *text, struct err *e)
+{
+	uint64_t at = 0, now = wall_now_ns();
+
+	if (common_parse_time(text, &at, e) < 0)
+		return -1;
+	if (now > at && now - at > START_LATEST)
+		return err_set(e, ERR_USAGE, "time",
+			       "--start-at: %s passed more than an hour ago (as UTC: "
+			       "date -u -d '+10 seconds' +%%Y-%%m-%%dT%%H:%%M:%%SZ)",
+			       text);
+	return 0;
+}
+
 int common_init(struct common *c, const struct common_opts *opts, const char *subcommand,
 		struct err *e)
 {
-	uint64_t at = 0;
-
 	*c = (struct common){ .opts = opts, .subcommand = subcommand };
 	if (check_labels(&opts->labels, e) < 0 ||
 	    (opts->output && rank_expand(opts->output, &c->output, e) < 0) ||
 	    (c->output && check_output(c->output, e) < 0) ||
-	    (opts->start_at && common_parse_time(opts->start_at, &at, e) < 0))
+	    (opts->start_at && check_start(opts->start_at, e) < 0))
 		return -1;
 	c->warning = calloc(COMMON_WARNINGS_MAX, sizeof(*c->warning));
 	if (!c->warning)
@@ -251,15 +274,13 @@ static int wait_until(const struct itimerspec *when, struct err *e)
 int common_wait_start(struct common *c, struct err *e)
 {
 	struct itimerspec when = { 0 };
-	struct timespec now;
 	uint64_t at = 0;
 
 	if (!c->opts->start_at)
 		return 0;
 	if (common_parse_time(c->opts->start_at, &at, e) < 0)
 		return -1;
-	clock_gettime(CLOCK_REALTIME, &now);
-	if ((uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec > at) {
+	if (wall_now_ns() > at) {
 		log_say(&c->log, LOG_WARNING, "start-late", "--start-at %s has passed already",
 			c->opts->start_at);
 		return 0;

@@ -159,13 +159,30 @@ static void warnings_reach_the_document(void **state)
 			 COMMON_WARNINGS_MAX + 1);
 }
 
-static void a_past_start_is_a_warning(void **state)
+static void a_start_of_another_day_is_refused(void **state)
 {
 	const struct common_opts opts = { .quiet = true, .start_at = "2020-01-01T00:00:00Z" };
 	CLEANUP(common_done) struct common c = { 0 };
 	struct err e = { 0 };
 
 	(void)state;
+	assert_int_equal(common_init(&c, &opts, "x", &e), -1);
+	assert_int_equal(e.kind, ERR_USAGE);
+	assert_non_null(strstr(e.msg, "--start-at"));
+}
+
+static void a_late_start_is_a_warning(void **state)
+{
+	struct common_opts opts = { .quiet = true };
+	CLEANUP(common_done) struct common c = { 0 };
+	struct timespec now;
+	char text[48];
+	struct err e = { 0 };
+
+	(void)state;
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(text, sizeof(text), "@%lld", (long long)now.tv_sec - 60);
+	opts.start_at = text;
 	assert_int_equal(common_init(&c, &opts, "x", &e), 0);
 	assert_int_equal(common_wait_start(&c, &e), 0);
 	assert_int_equal(c.n_warnings, 1);
@@ -258,7 +275,8 @@ int main(void)
 		cmocka_unit_test(the_rank_is_part_of_the_name),
 		cmocka_unit_test(keeps_each_warning_once),
 		cmocka_unit_test(warnings_reach_the_document),
-		cmocka_unit_test(a_past_start_is_a_warning),
+		cmocka_unit_test(a_start_of_another_day_is_refused),
+		cmocka_unit_test(a_late_start_is_a_warning),
 		cmocka_unit_test(a_stop_ends_the_wait),
 		cmocka_unit_test(the_start_is_not_before_its_time),
 		cmocka_unit_test(tells_where_it_is),
