@@ -47,23 +47,31 @@ static double smallest_overlap(const json_t *root)
 	return overlap;
 }
 
-/* The workers' own rates added up: what they did together while all of them ran. */
+static bool ran_together(const struct run *run, const json_t *of)
+{
+	return run->status == RUN_OK && window_at(of, 2) > window_at(of, 1);
+}
+
+/* The workers' own rates added up: what they did together while all of them ran. Where there was no such time, nothing. */
 static int add_common(struct benchmark *b, const json_t *runs, struct err *e)
 {
-	struct extra_metric *rate =
-		benchmark_add_metric(b, "common.rate", "ops_per_second", BETTER_HIGHER, false);
-	struct extra_metric *bytes = benchmark_add_metric(b, "common.throughput",
-							  "bytes_per_second", BETTER_HIGHER, false);
+	struct extra_metric *rate, *bytes;
 	const json_t *run;
-	size_t i;
+	size_t together = 0, i;
 
+	json_array_foreach(runs, i, run) together += ran_together(&b->run[i], run);
+	if (!together)
+		return 0;
+	rate = benchmark_add_metric(b, "common.rate", "ops_per_second", BETTER_HIGHER, false);
+	bytes = benchmark_add_metric(b, "common.throughput", "bytes_per_second", BETTER_HIGHER,
+				     false);
 	if (!rate || !bytes)
 		return err_nomem(e);
 	/* The second one may have moved the first. */
 	rate = &b->extra[b->n_extra - 2];
 	json_array_foreach(runs, i, run)
 	{
-		if (b->run[i].status != RUN_OK)
+		if (!ran_together(&b->run[i], run))
 			continue;
 		if (window_at(run, 4) > 0)
 			rate->values[i] = (double)window_at(run, 4) / 1000;
@@ -303,7 +311,7 @@ static int drop_warning(json_t *root, const char *code, struct err *e)
 static int add_warnings(json_t *root, const struct merge_facts *f, size_t expect, struct err *e)
 {
 	static const char *const codes[] = { "incomplete", "overlap", "not-merged" };
-	char text[160];
+	char text[200];
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++)
 		if (drop_warning(root, codes[i], e) < 0)
@@ -314,8 +322,9 @@ static int add_warnings(json_t *root, const struct merge_facts *f, size_t expect
 	snprintf(
 		text, sizeof(text),
 		"the workers ran together for %.0f %% of the time only: rate and throughput are over the whole time, "
-		"common.rate and common.throughput add up the workers' own",
-		100 * f->overlap);
+		"common.rate and common.throughput %s",
+		100 * f->overlap,
+		f->overlap > 0 ? "are while all of them ran" : "exist only where all of them ran");
 	return f->overlap < 0.95 ? add_warning(root, "overlap", text, e) : 0;
 }
 

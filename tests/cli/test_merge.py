@@ -169,6 +169,9 @@ def test_throughput_is_over_the_whole_window_and_overlap_is_told(mpbench, merged
     assert metrics["common.rate"]["values"] == pytest.approx([400 / 0.9] * 3, rel=1e-3)
     assert metrics["common.throughput"]["values"] == pytest.approx([40000 / 0.9] * 3, rel=1e-3)
     assert any(w["code"] == "overlap" for w in m["warnings"])
+    apart = merged(a, worker(2, start="2026-01-01T00:00:10.000Z"))
+    assert apart["extensions"]["merge"]["overlap"] == 0
+    assert "rate" in apart["benchmarks"][0]["metrics"] and "common.rate" not in apart["benchmarks"][0]["metrics"]
     assert merged(worker(0), worker(2))["extensions"]["merge"]["overlap"] == 1
 
 
