@@ -4,6 +4,7 @@ import pathlib
 import re
 import shutil
 import subprocess
+import textwrap
 import xml.etree.ElementTree
 
 import pytest
@@ -114,6 +115,62 @@ def test_parallel_over_two_hosts(recipe, netns, peer):
     import json
     m = json.loads((recipe.dir / "all.json").read_text())["extensions"]["merge"]
     assert m["complete"] and len(m["workers"]) == 2 and m["overlap"] > 0.3
+
+
+FAKE_GH = '''#!/bin/sh
+echo "$*" >>gh.log
+case "$1 $2" in
+"run list") cat last.id ;;
+"run download") cp artifact.json base.json ;;
+esac
+'''
+FAKE_CURL = '''#!/bin/sh
+echo "$*" >>curl.log
+test -f artifact.json || exit 22
+while test "$1" != -o; do shift; done
+cp artifact.json "$2"
+'''
+
+
+def yaml_command(language, pattern):
+    """The command that a YAML block itself has, beside ./benchmark.sh."""
+    blocks = re.findall(r"```yaml\n(.*?)```", TEXT, re.S)
+    return textwrap.dedent(re.search(pattern, blocks[language], re.S)[1])
+
+
+@pytest.fixture
+def fetch(recipe):
+    """fetch(command, program, script): runs the command with that program in place of the real one."""
+    def run(command, program, script):
+        path = recipe.dir.parent / "bin" / program
+        path.write_text(script)
+        path.chmod(0o755)
+        return subprocess.run(["bash", "-e", "-c", command], cwd=recipe.dir, capture_output=True, text=True, timeout=60, env={
+            **os.environ, "PATH": f"{path.parent}:{os.environ['PATH']}", "CI_API_V4_URL": "https://gitlab.invalid/api/v4",
+            "CI_PROJECT_ID": "7", "CI_DEFAULT_BRANCH": "main", "CI_JOB_TOKEN": "t"})
+    return run
+
+
+def test_the_github_baseline_is_fetched_when_there_is_one(recipe, fetch):
+    command = yaml_command(0, r"run: \|\n(.*?)\n      - name")
+    (recipe.dir / "last.id").write_text("")
+    assert fetch(command, "gh", FAKE_GH).returncode == 0
+    assert not (recipe.dir / "base.json").exists()
+    (recipe.dir / "last.id").write_text("4711\n")
+    r = fetch(command, "gh", FAKE_GH)
+    assert r.returncode == 0 and "no baseline yet" in r.stdout
+    (recipe.dir / "artifact.json").write_text("{}")
+    assert fetch(command, "gh", FAKE_GH).returncode == 0 and (recipe.dir / "base.json").exists()
+    assert "run download 4711 --name mpbench-baseline" in (recipe.dir / "gh.log").read_text()
+
+
+def test_the_gitlab_baseline_is_fetched_when_there_is_one(recipe, fetch):
+    command = yaml_command(1, r"- '(curl .*?)'\n")
+    assert fetch(command, "curl", FAKE_CURL).returncode == 0
+    assert not (recipe.dir / "base.json").exists()
+    (recipe.dir / "artifact.json").write_text("{}")
+    assert fetch(command, "curl", FAKE_CURL).returncode == 0 and (recipe.dir / "base.json").exists()
+    assert "projects/7/jobs/artifacts/main/raw/new.json?job=benchmark" in (recipe.dir / "curl.log").read_text()
 
 
 def test_the_yaml_is_yaml_and_calls_the_scripts():
