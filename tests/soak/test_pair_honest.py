@@ -11,4 +11,5 @@ def test_pair_against_itself_raises_no_alarm(mpbench, soak):
         r = mpbench("pair", "--rounds", "10", "--json", BENCH, BENCH, timeout=280)
         assert r.returncode in (0, 1), r.stderr
         regressions += json.loads(r.stdout)["gating"]["regression"] > 0
+    print(f"\n{regressions} of {times} pairs of a benchmark with itself gave a regression verdict")
     assert regressions <= 1, f"{regressions} of {times}"
