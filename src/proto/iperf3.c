@@ -387,7 +387,7 @@ static bool get_real(const json_t *o, const char *key, double *out)
 
 static int get_stream(struct iperf3_stream_result *s, const json_t *o, struct err *e)
 {
-	int64_t id, bytes;
+	int64_t id = 0, bytes = 0;
 	bool all = get_integer(o, "id", &id) && get_integer(o, "bytes", &bytes) &&
 		   get_integer(o, "retransmits", &s->retransmits) &&
 		   get_real(o, "jitter", &s->jitter_s) && get_integer(o, "errors", &s->errors) &&

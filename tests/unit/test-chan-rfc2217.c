@@ -117,9 +117,9 @@ static void silent_settings_are_an_error(void **state)
 		struct fake f = { .silent = cases[i].silent };
 
 		fake_start(&f, "");
-		begin_failed(&b, &f, (struct chan_params){ .option_timeout_ns = 40 * NS_PER_MS },
+		begin_failed(&b, &f, (struct chan_params){ .option_timeout_ns = 400 * NS_PER_MS },
 			     "timeout", cases[i].why);
-		assert_non_null(strstr(chan_error(b.chan)->msg, "within 40 ms"));
+		assert_non_null(strstr(chan_error(b.chan)->msg, "within 400 ms"));
 		assert_null(strstr(chan_error(b.chan)->msg, "ign_set_control"));
 		bench_end(&b);
 		fake_end(&f);
@@ -135,8 +135,8 @@ static void silence_refusal_and_nonsense_fail(void **state)
 		{ { .mute = true }, "timeout", "no telnet answer; the server sent nothing" },
 		{ { .refuse = true }, "refused", "refuses serial port control" },
 		{ { .leave = true }, "closed", "during the RFC 2217 negotiation" },
-		{ { .garbage = FAKE_NOISE }, "timeout", "within 40 ms" },
-		{ { .garbage = FAKE_OPTIONS }, "timeout", "within 40 ms" },
+		{ { .garbage = FAKE_NOISE }, "timeout", "within 400 ms" },
+		{ { .garbage = FAKE_OPTIONS }, "timeout", "within 400 ms" },
 	};
 	struct bench b;
 
@@ -145,7 +145,7 @@ static void silence_refusal_and_nonsense_fail(void **state)
 		struct fake f = cases[i].f;
 
 		fake_start(&f, "");
-		begin_failed(&b, &f, (struct chan_params){ .option_timeout_ns = 40 * NS_PER_MS },
+		begin_failed(&b, &f, (struct chan_params){ .option_timeout_ns = 400 * NS_PER_MS },
 			     cases[i].code, cases[i].why);
 		assert_true(chan_pending(b.chan) <= CHAN_QUEUE_MAX);
 		bench_end(&b);
@@ -188,7 +188,7 @@ static void a_talkative_device_is_held_back_and_nothing_is_lost(void **state)
 	assert_non_null(want);
 	bench_fill(want, BIG);
 	fake_start(&f, "");
-	begin_ready(&b, &f, (struct chan_params){ .option_timeout_ns = 250 * NS_PER_MS });
+	begin_ready(&b, &f, (struct chan_params){ .option_timeout_ns = 5 * NS_PER_SEC });
 	b.want = BIG;
 	if (b.n_in < BIG)
 		bench_run(&b);
@@ -202,7 +202,7 @@ static void a_talkative_device_is_held_back_and_nothing_is_lost(void **state)
 
 	f = (struct fake){ .early = BIG };
 	fake_start(&f, "");
-	begin_failed(&b, &f, (struct chan_params){ .option_timeout_ns = 50 * NS_PER_MS }, "timeout",
+	begin_failed(&b, &f, (struct chan_params){ .option_timeout_ns = 1 * NS_PER_SEC }, "timeout",
 		     "talks so much that an answer may be behind it");
 	bench_end(&b);
 	fake_end(&f);
@@ -304,7 +304,7 @@ static void pyserial_waits_as_documented(void **state)
 static void pyserial_requires_what_ign_set_control_forgives(void **state)
 {
 	struct chan_params p = { .style = &chan_style_pyserial,
-				 .option_timeout_ns = 200 * NS_PER_MS };
+				 .option_timeout_ns = 600 * NS_PER_MS };
 	struct bench b;
 
 	(void)state;
