@@ -191,6 +191,9 @@ def test_strace_says_the_same(mode, tmp_path):
     for counts in theirs, seen:
         # whether the parent waits for each child or finds it ended is chance
         counts.pop("wait4", None)
+        # under ptrace a SIGCHLD that is ignored still makes a fork begin again (ERESTARTNOINTR)
+        for name in {"clone", "clone3", "vfork"} & counts.keys():
+            counts[name] = (counts[name][0] - counts[name][1], 0)
     assert seen == theirs
 
 
