@@ -42,11 +42,31 @@ static bool read_stat(pid_t pid, struct stat_line *out)
 			    &out->children_system) == 5;
 }
 
-/* All processes by pid with their parents: 0 = none. */
+/* All processes of the machine with their parents. */
 struct family {
-	pid_t pid[TREE_MAX], parent[TREE_MAX];
-	size_t n;
+	struct {
+		pid_t pid, parent;
+	} * of;
+	size_t n, room;
 };
+
+static void family_done(struct family *f)
+{
+	free(f->of);
+}
+CLEANUP_OBJ(struct family, family_done)
+
+static bool family_grow(struct family *f)
+{
+	size_t room = f->room ? 2 * f->room : 256;
+	void *p = realloc(f->of, room * sizeof(f->of[0]));
+
+	if (!p)
+		return false;
+	f->of = p;
+	f->room = room;
+	return true;
+}
 
 static void read_family(struct family *f)
 {
@@ -54,14 +74,16 @@ static void read_family(struct family *f)
 
 	if (!dir)
 		return;
-	for (struct dirent *d; f->n < TREE_MAX && (d = readdir(dir));) {
+	for (struct dirent *d; (d = readdir(dir));) {
 		struct stat_line s;
 		uint64_t pid;
 
 		if (!sysfile_parse_u64(d->d_name, &pid, NULL) || !read_stat((pid_t)pid, &s))
 			continue;
-		f->pid[f->n] = (pid_t)pid;
-		f->parent[f->n++] = s.ppid;
+		if (f->n == f->room && !family_grow(f))
+			break;
+		f->of[f->n].pid = (pid_t)pid;
+		f->of[f->n++].parent = s.ppid;
 	}
 	closedir(dir);
 }
@@ -76,20 +98,19 @@ static bool contains(const pid_t *list, size_t n, pid_t pid)
 
 size_t process_tree(const pid_t *pids, size_t n, pid_t *out, size_t max)
 {
-	CLEANUP_FREE struct family *f = calloc(1, sizeof(*f));
+	CLEANUP(family_done) struct family f = { 0 };
 	size_t have = 0, before;
 
 	for (size_t i = 0; i < n && have < max; i++)
 		if (!contains(out, have, pids[i]))
 			out[have++] = pids[i];
-	if (!f)
-		return have;
-	read_family(f);
+	read_family(&f);
 	do {
 		before = have;
-		for (size_t i = 0; i < f->n && have < max; i++)
-			if (contains(out, have, f->parent[i]) && !contains(out, have, f->pid[i]))
-				out[have++] = f->pid[i];
+		for (size_t i = 0; i < f.n && have < max; i++)
+			if (contains(out, have, f.of[i].parent) &&
+			    !contains(out, have, f.of[i].pid))
+				out[have++] = f.of[i].pid;
 	} while (have > before);
 	return have;
 }
