@@ -87,18 +87,41 @@ static int take_call(struct call_table *t, const struct trace_record *r, struct 
 	return add_entry(t, &c, e);
 }
 
+/* What indexes something must lie within it; it came from another program. */
+static bool makes_sense(const struct trace_record *r)
+{
+	switch (r->type) {
+	case TRACE_CALL:
+		return r->target < TRACE_TARGETS_MAX && r->compat <= 1;
+	case TRACE_THREAD:
+	case TRACE_STATE:
+		return r->target < TRACE_TARGETS_MAX;
+	case TRACE_ERRNO:
+		return r->target < TRACE_TARGETS_MAX && r->compat <= 1 && r->index < TRACE_ERRNOS;
+	case TRACE_BUCKET:
+		return r->target < TRACE_TARGETS_MAX && r->compat <= 1 && r->index < TRACE_BUCKETS;
+	case TRACE_BATCH:
+		return r->target < TRACE_TARGETS_MAX && r->nr <= 1 && r->index < TRACE_BATCHES;
+	case TRACE_URING:
+		return r->target < TRACE_TARGETS_MAX && r->nr < TRACE_OPCODES;
+	default:
+		return true;
+	}
+}
+
 int call_table_add(struct call_table *t, const struct trace_record *r, struct err *e)
 {
 	struct call_detail d = { r->type, r->target, r->compat, r->nr, r->index, r->value[0] };
 
+	if (!makes_sense(r))
+		return err_set(e, ERR_MACHINE, "tracer", "mpbench-bpf answers nonsense");
 	switch (r->type) {
 	case TRACE_CALL:
 		return take_call(t, r, e);
 	case TRACE_THREAD:
 		return take_thread(t, r, e);
 	case TRACE_STATE:
-		if (r->target < TRACE_TARGETS_MAX)
-			memcpy(&t->state[r->target], r->value, sizeof(t->state[0]));
+		memcpy(&t->state[r->target], r->value, sizeof(t->state[0]));
 		return 0;
 	case TRACE_ERRNO:
 	case TRACE_BUCKET:

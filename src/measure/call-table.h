@@ -51,7 +51,8 @@ struct call_table {
 void call_table_done(struct call_table *t);
 CLEANUP_OBJ(struct call_table, call_table_done)
 
-/* Takes one record of a snapshot; types that hold no counters are ignored. Bounded to 2^20 of each kind. */
+/* Takes one record of a snapshot; types that hold no counters are ignored. Bounded to 2^20 of each kind. ERR_MACHINE
+ * "tracer" for a record whose target, table or index lies beyond what bpf/syscalls.h knows. */
 int call_table_add(struct call_table *t, const struct trace_record *r,
 		   struct err *e) ERR_MUST_CHECK;
 /* After the last record. */

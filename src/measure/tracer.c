@@ -14,20 +14,19 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "io/spawn.h"
+#include "measure/trace-reader.h"
 
-enum { BATCH = 256, THREADS_DEFAULT = 256 };
+enum { THREADS_DEFAULT = 256 };
 
 /* What mpbench-bpf needs beside the waiting it was told to do. */
 #define ANSWER_NS (UINT64_C(10) * NS_PER_SEC)
 
 struct tracer {
 	struct child child;
-	int to, from;
-	uint32_t request;
-	uint64_t abilities;
-	struct tracer_own own, own_then; /* now, and when the last snapshot was taken */
-	size_t n, next;			 /* records read ahead */
-	struct trace_record record[BATCH];
+	int to;
+	uint64_t abilities, writes;
+	struct tracer_own own_then; /* when the last snapshot was taken */
+	struct trace_reader reader;
 };
 
 char *tracer_find_program(void)
@@ -120,55 +119,22 @@ static int ended(struct tracer *t, struct err *e)
 		       spawn_describe(&t->child, how, sizeof(how)));
 }
 
-/* Reads whole records into the buffer; at least one. */
-static int fill(struct tracer *t, uint64_t deadline_ns, struct err *e)
-{
-	size_t have = 0;
-
-	while (have == 0 || have % sizeof(t->record[0])) {
-		struct pollfd p = { .fd = t->from, .events = POLLIN };
-		uint64_t now = clock_now();
-		ssize_t n;
-
-		t->own.polls++;
-		if (now >= deadline_ns ||
-		    poll(&p, 1, (int)((deadline_ns - now) / NS_PER_MS) + 1) == 0)
-			return err_set(e, ERR_MACHINE, "tracer", "mpbench-bpf does not answer");
-		t->own.reads++;
-		n = read(t->from, (char *)t->record + have, sizeof(t->record) - have);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return ended(t, e);
-		have += (size_t)n;
-	}
-	t->next = 0;
-	t->n = have / sizeof(t->record[0]);
-	return 0;
-}
-
 /* NULL with *e filled. */
 static const struct trace_record *next_record(struct tracer *t, uint64_t deadline_ns, struct err *e)
 {
-	const struct trace_record *r;
+	const struct trace_record *r = trace_reader_next(&t->reader, deadline_ns, e);
 
-	if (t->next == t->n && fill(t, deadline_ns, e) < 0)
-		return NULL;
-	r = &t->record[t->next++];
-	if (r->magic == TRACE_MAGIC && r->protocol == TRACE_PROTOCOL && r->request == t->request)
-		return r;
-	err_set(e, ERR_MACHINE, "tracer",
-		"mpbench-bpf is of another version (protocol %u, not %d): install both together",
-		r->protocol, TRACE_PROTOCOL);
-	return NULL;
+	if (!r && strcmp(e->code, "ended") == 0)
+		ended(t, e);
+	return r;
 }
 
 static int send_command(struct tracer *t, struct trace_command *c, struct err *e)
 {
 	c->magic = TRACE_MAGIC;
 	c->protocol = TRACE_PROTOCOL;
-	c->request = ++t->request;
-	t->own.writes++;
+	c->request = ++t->reader.request;
+	t->writes++;
 	if (write(t->to, c, sizeof(*c)) != (ssize_t)sizeof(*c))
 		return ended(t, e);
 	return 0;
@@ -207,7 +173,7 @@ static int start(struct tracer *t, char **argv, struct err *e)
 	if (pipe2(b, O_CLOEXEC) < 0)
 		return err_sys(e, ERR_MACHINE, "pipe");
 	out = b[1];
-	t->from = b[0];
+	t->reader.fd = b[0];
 	sp.argv = argv;
 	sp.in = in;
 	sp.out = out;
@@ -221,7 +187,7 @@ static int attempt(struct tracer **out, char **argv, const char *program, struct
 
 	if (!t)
 		return err_nomem(e);
-	t->to = t->from = -1;
+	t->to = t->reader.fd = -1;
 	if (start(t, argv, e) < 0 || await_ready(t, program, e) < 0)
 		return -1;
 	*out = TAKE(t);
@@ -293,7 +259,7 @@ void tracer_close(struct tracer *t)
 	if (!t)
 		return;
 	fd_close(&t->to); /* its stdin ends, and so does it */
-	fd_close(&t->from);
+	fd_close(&t->reader.fd);
 	if (t->child.pid > 0) {
 		struct pollfd p = { .fd = t->child.pidfd, .events = POLLIN };
 
@@ -331,8 +297,10 @@ int tracer_snapshot(struct tracer *t, bool settle, bool threads, struct call_tab
 	}
 	if (send_command(t, &c, e) < 0)
 		return -1;
-	t->own_then = t->own;
-	t->own_then.polls++; /* waiting for the answer has begun */
+	/* waiting for the answer has begun */
+	t->own_then = (struct tracer_own){ .reads = t->reader.reads,
+					   .writes = t->writes,
+					   .polls = t->reader.polls + 1 };
 	do {
 		r = next_record(t, clock_now() + ANSWER_NS, e);
 		if (!r)
