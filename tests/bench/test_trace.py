@@ -1,8 +1,8 @@
 """What tracing costs a system call: mpbench against strace, perf trace, bpftrace and syscount, in the same run.
 
-Every round runs the bare loop and each tracer once, one after the other. A figure is the difference between the fastest
-batches of all rounds: other processes can only make a batch slower. The lines that are printed belong into
-docs/performance.md; build/bench/trace-cost.json keeps them.
+A round runs the bare loop, each tracer once and the bare loop again; every second round goes backwards. What a tracer adds
+is the fastest batch under it less the faster of the round's bare ones. The table belongs into docs/performance.md;
+build/bench/trace.json keeps all values.
 """
 import json
 import os
@@ -14,16 +14,21 @@ import time
 
 import pytest
 
-from conftest import MPBENCH, TOP, fetch_peer
+from conftest import MPBENCH, fetch_peer
+from ratio import PAIRS, Goals
 
 COST = pathlib.Path(MPBENCH).parent / "tools" / "syscall-cost"
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "8"))
-PLENTY, FEW = (40, 5000), (6, 500)
+PLENTY, FEW = {"getppid": (40, 5000), "pingpong": (200, 1000)}, {"getppid": (10, 500), "pingpong": (10, 400)}
 
+# BEGIN runs before the other probes are attached, an interval after all of them
+BPFTRACE_READY = 'interval:ms:50 /!@said/ { printf("ready\\n"); @said = 1; } '
 BPFTRACE_COUNT = "tracepoint:raw_syscalls:sys_enter /pid == %d/ { @[args->id] = count(); }"
 BPFTRACE_HIST = ("tracepoint:raw_syscalls:sys_enter /pid == %d/ { @s[tid] = nsecs; }"
                  " tracepoint:raw_syscalls:sys_exit /@s[tid]/ { @h[args->id] = hist(nsecs - @s[tid]); delete(@s[tid]); }")
 
+
+GOALS = [("mpbench count", "bpftrace count()", 0.4), ("mpbench count", "syscount -p", 0.6),
+         ("mpbench latency", "syscount -p -L", 0.6), ("mpbench latency", "bpftrace hist()", 0.25)]
 
 # bpftrace and syscount find their tracepoints in tracefs, which may not be mounted; a mount of our own leaves no trace.
 TRACEFS = ["unshare", "-m", "sh", "-c", "mount -t tracefs none /sys/kernel/tracing 2>&-; "
@@ -43,7 +48,7 @@ def load(workload, size, words=()):
 
 
 def result(text):
-    return float(text.split()[-2])
+    return float(text.split()[0])
 
 
 def plain(words):
@@ -75,16 +80,30 @@ def attached(words, ready):
     return measure
 
 
-def first_line(process):
+def said(word):
+    """The word is printed by what runs only when all programs are attached."""
+    def ready(process):
+        for line in process.stdout:
+            if line == word + "\n":
+                return
+        raise AssertionError("the tracer ended")
+    return ready
+
+
+def said_something(process):
     assert process.stdout.readline()
 
 
-def loaded(process):
-    """syscount says nothing: its programs are there, and a moment later attached."""
-    deadline = time.monotonic() + 20
-    while b"syscount" not in subprocess.run([program("bpftool"), "prog", "list"], capture_output=True).stdout:
+def linked(process):
+    """syscount says nothing: its program for the return of calls is there and attached."""
+    def listed(what):
+        return json.loads(subprocess.run([program("bpftool"), "-j", what, "list"], capture_output=True, check=True).stdout)
+    deadline = time.monotonic() + 30
+    while True:
+        exits = {p["id"] for p in listed("prog") if p.get("name") == "sys_exit" and p["type"] == "tracepoint"}
+        if any(link.get("prog_id") in exits for link in listed("link")):
+            return
         assert process.poll() is None and time.monotonic() < deadline
-    time.sleep(0.3)
 
 
 def ours(level):
@@ -95,21 +114,20 @@ def variants():
     bpftrace, syscount = program("bpftrace", "bpftrace"), program("syscount", "libbpf-tools")
     other = ["-p", str(os.getppid())]
     table = {
-        "bare": (plain([]), PLENTY),
         "mpbench count": (ours("count"), PLENTY),
         "mpbench errors": (ours("errors"), PLENTY),
         "mpbench latency": (ours("latency"), PLENTY),
         "mpbench offcpu": (ours("offcpu"), PLENTY),
         "unwatched, mpbench count": (beside([MPBENCH, "trace-syscalls", "--json", "-i", "50ms", "-l", "count", *other]), PLENTY),
         "unwatched, mpbench latency": (beside([MPBENCH, "trace-syscalls", "--json", "-i", "50ms", "-l", "latency", *other]), PLENTY),
-        "bpftrace count()": (attached([bpftrace, "-e", 'BEGIN { printf("ready\\n"); } ' + BPFTRACE_COUNT], first_line), PLENTY),
-        "bpftrace hist()": (attached([bpftrace, "-e", 'BEGIN { printf("ready\\n"); } ' + BPFTRACE_HIST], first_line), PLENTY),
-        "syscount -p": (attached([syscount, "-p", "{}"], loaded), PLENTY),
-        "syscount -p -L": (attached([syscount, "-p", "{}", "-L"], loaded), PLENTY),
+        "bpftrace count()": (attached([bpftrace, "-e", BPFTRACE_READY + BPFTRACE_COUNT], said("ready")), PLENTY),
+        "bpftrace hist()": (attached([bpftrace, "-e", BPFTRACE_READY + BPFTRACE_HIST], said("ready")), PLENTY),
+        "syscount -p": (attached([syscount, "-p", "{}"], linked), PLENTY),
+        "syscount -p -L": (attached([syscount, "-p", "{}", "-L"], linked), PLENTY),
         "strace -f -c": (plain(["strace", "-f", "-c", "-o", "{}/strace"]), FEW),
     }
-    if program("perf"):
-        table["perf trace -s"] = (plain(["perf", "trace", "-s", "-o", "{}/perf"]), FEW)
+    perf = program("perf", "linux-perf")
+    table["perf trace -s"] = (plain([perf, "trace", "-s", "-o", "{}/perf"]), FEW)
     return table
 
 
@@ -118,7 +136,7 @@ def beside(words):
     def measure(workload, size):
         with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                               text=True) as t:
-            first_line(t)
+            said_something(t)
             cost = plain([])(workload, size)
             t.terminate()
             t.communicate(timeout=60)
@@ -126,31 +144,28 @@ def beside(words):
     return measure
 
 
-@pytest.fixture(scope="module")
-def costs():
-    best = {}
+def round_of(table, workload, backwards):
+    """Nanoseconds that each of the table's ways adds to a call, and the bare call's."""
+    names = sorted(table, reverse=True) if backwards else sorted(table)
+    bare = plain([])
+    first = bare(workload, PLENTY[workload])
+    took = {name: table[name][0](workload, table[name][1][workload]) for name in names}
+    least = min(first, bare(workload, PLENTY[workload]))
+    return least, {name: max(1, ns - least) for name, ns in took.items()}
+
+
+@pytest.mark.parametrize("workload", ["getppid", "pingpong"])
+def test_cost(workload):
     table = variants()
-    for _ in range(ROUNDS):
-        for workload in ("getppid", "pipe"):
-            for name, (measure, size) in table.items():
-                ns = measure(workload, size)
-                best[workload, name] = min(ns, best.get((workload, name), ns))
-    kept = TOP / "build" / "bench"
-    kept.mkdir(parents=True, exist_ok=True)
-    added = {w: {n: round(best[w, n] - (0 if n == "bare" else best[w, "bare"]), 1) for n in table}
-             for w in ("getppid", "pipe")}
-    (kept / "trace-cost.json").write_text(json.dumps({"rounds": ROUNDS, "added_ns_per_call": added}, indent=1) + "\n")
-    print(f"\n| ns added to each system call ({ROUNDS} rounds, fastest batch) | getppid | 1-byte pipe |\n|---|---|---|")
-    for name in table:
-        print(f"| {name} | {added['getppid'][name]:.0f} | {added['pipe'][name]:.0f} |")
-    return added
-
-
-@pytest.mark.parametrize("workload", ["getppid", "pipe"])
-@pytest.mark.parametrize("ours_, theirs, most", [
-    ("mpbench count", "bpftrace count()", 0.4), ("mpbench count", "syscount -p", 0.6),
-    ("mpbench latency", "syscount -p -L", 0.6), ("mpbench latency", "bpftrace hist()", 0.25)])
-def test_cost_is_a_fraction_of_theirs(costs, workload, ours_, theirs, most):
-    ratio = costs[workload][ours_] / costs[workload][theirs]
-    print(f"\n{workload}: {ours_} / {theirs} = {ratio:.2f} (at most {most})")
-    assert ratio <= most
+    goals = Goals(f"trace-{workload}")
+    rounds = [round_of(table, workload, i % 2 == 1) for i in range(PAIRS)]
+    added = {name: [r[1][name] for r in rounds] for name in table}
+    bare = sorted(r[0] for r in rounds)[PAIRS // 2]
+    print(f"\n| {workload}: ns added to each call (bare {bare:.0f} ns) | median of {PAIRS} | least | most |\n|---|---|---|---|")
+    for name, ns in added.items():
+        print(f"| {name} | {sorted(ns)[PAIRS // 2]:.0f} | {min(ns):.0f} | {max(ns):.0f} |")
+    for ours_, theirs, most in GOALS:
+        goals.add(f"{workload}, added to a call", theirs, added[theirs], ours_, added[ours_], most, unit="ns")
+    for name, ns in added.items():
+        goals.note(f"{name}: {sorted(ns)[PAIRS // 2]:.0f} ns")
+    goals.write()
