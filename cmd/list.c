@@ -17,6 +17,7 @@ extern const struct cmd cmd_pair;
 extern const struct cmd cmd_ports;
 extern const struct cmd cmd_relay;
 extern const struct cmd cmd_serve;
+extern const struct cmd cmd_serve_http;
 extern const struct cmd cmd_serve_repl;
 extern const struct cmd cmd_serve_tftp;
 extern const struct cmd cmd_trace_syscalls;
@@ -39,6 +40,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_serve,
 	&cmd_doctor,
 	&cmd_ports,
+	&cmd_serve_http,
 	&cmd_serve_tftp,
 	&cmd_completion,
 	&cmd_help,

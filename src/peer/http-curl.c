@@ -376,6 +376,9 @@ static void tell(struct http_handle *h, CURLcode rc)
 	struct http_curl_result r = { .failure = word_of(h, rc) };
 	long status = 0, connections = 0;
 
+	/* it may quote the peer */
+	for (char *c = h->why; *c; c++)
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
 	r.detail = h->why[0] ? h->why : curl_easy_strerror(rc);
 	r.dns_ns = time_of(h, CURLINFO_NAMELOOKUP_TIME_T);
 	r.tcp_ns = time_of(h, CURLINFO_CONNECT_TIME_T);

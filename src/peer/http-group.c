@@ -1,8 +1,6 @@
 #include "peer/http-group.h"
 
-#include <inttypes.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,8 +22,12 @@ static void group_release(struct http_group *g)
 {
 	http_curl_free(g->curl);
 	free(g->received);
+	free(g->record);
 	g->curl = NULL;
 	g->received = NULL;
+	g->record = NULL;
+	g->recorder = NULL;
+	g->recorded = false;
 }
 
 void http_plan_done(struct http_plan *p)
@@ -124,38 +126,4 @@ void http_plan_collect(struct http_plan *p, struct http_tally *out)
 		memset(&g->tally, 0, sizeof(g->tally));
 	}
 	pthread_mutex_unlock(p->lock);
-}
-
-bool http_body_take(struct http_body *b, const struct http_exchange *x, const void *data,
-		    size_t len)
-{
-	const uint8_t *came = data, *expect = x->expect;
-	uint64_t at = b->bytes;
-
-	b->bytes += len;
-	if (x->check == HTTP_ANY)
-		return true;
-	if (len > x->expect_len - at) {
-		snprintf(b->why, sizeof(b->why), "more than the %" PRIu64 " bytes expected",
-			 x->expect_len);
-		return false;
-	}
-	if (memcmp(came, expect + at, len) == 0)
-		return true;
-	for (size_t i = 0; i < len; i++) {
-		if (came[i] == expect[at + i])
-			continue;
-		snprintf(b->why, sizeof(b->why), "byte %" PRIu64 " of the body is wrong", at + i);
-		break;
-	}
-	return false;
-}
-
-bool http_body_end(struct http_body *b, const struct http_exchange *x)
-{
-	if (x->check == HTTP_ANY || b->bytes == x->expect_len)
-		return true;
-	snprintf(b->why, sizeof(b->why), "only %" PRIu64 " of %" PRIu64 " bytes came", b->bytes,
-		 x->expect_len);
-	return false;
 }

@@ -11,6 +11,10 @@ struct http_group {
 	unsigned members;
 	struct http_curl *curl;
 	char *received; /* HTTP_RECEIVE_SIZE */
+	/* HTTP_STEADY: the body that all others are compared with, once `recorder` has had it whole */
+	uint8_t *record;
+	bool recorded;
+	const struct http_body *recorder;
 	struct http_tally tally;
 	struct http_group *next;
 };
@@ -27,12 +31,15 @@ int http_whole_session_new(struct http_plan *p, struct http_group *g, struct loo
 
 /*
  * How far a body is as expected, from zeroed memory. http_body_take returns false at the first byte that is not;
- * http_body_end when bytes are lacking. `why` is then one line for people.
+ * http_body_end when bytes are lacking. `why` is then one line for people. http_body_done before its memory goes.
  */
 struct http_body {
 	uint64_t bytes;
+	char text[64]; /* how it begins, for HTTP_COUNT */
 	char why[96];
 };
-bool http_body_take(struct http_body *b, const struct http_exchange *x, const void *data,
-		    size_t len);
-bool http_body_end(struct http_body *b, const struct http_exchange *x);
+void http_body_begin(struct http_body *b);
+bool http_body_take(struct http_body *b, struct http_group *g, const struct http_exchange *x,
+		    const void *data, size_t len);
+bool http_body_end(struct http_body *b, struct http_group *g, const struct http_exchange *x);
+void http_body_done(struct http_body *b, struct http_group *g);

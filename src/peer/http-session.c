@@ -121,7 +121,7 @@ static void end_exchange(struct http_session *s, uint64_t now, bool extra)
 			 s->plan->method, s->plan->place.url);
 		s->o.failure = word;
 		s->o.detail = s->detail;
-	} else if (!http_body_end(&s->body, exchange(s))) {
+	} else if (!http_body_end(&s->body, s->group, exchange(s))) {
 		fail(s, "corrupt", s->body.why);
 		return;
 	}
@@ -172,7 +172,7 @@ static bool take(struct http_session *s, const char *data, size_t len, uint64_t 
 			break;
 		case HTTP_BODY:
 			if (s->r.status / 100 == 2 &&
-			    !http_body_take(&s->body, exchange(s), piece, piece_len)) {
+			    !http_body_take(&s->body, s->group, exchange(s), piece, piece_len)) {
 				fail(s, "corrupt", s->body.why);
 				return false;
 			}
@@ -458,7 +458,7 @@ static void begin_exchange(struct http_session *s)
 
 	s->sent = 0;
 	s->came_ns = 0;
-	memset(&s->body, 0, offsetof(struct http_body, why));
+	http_body_begin(&s->body);
 	http_response_init(&s->r,
 			   s->plan->method[0] == 'H' && strcmp(s->plan->method, "HEAD") == 0);
 	if (!t->server[0]) {
@@ -528,6 +528,7 @@ static void session_free(struct session *base)
 	timer_cancel(base->loop, &s->kick);
 	link_drop(s);
 	http_handle_free(s->handle);
+	http_body_done(&s->body, s->group);
 	http_group_leave(s->plan, s->group);
 	free(s);
 }

@@ -22,8 +22,13 @@ struct http_tally {
 	char server[64];		     /* its Server field, as it came */
 };
 
-/* What must come back. */
-enum http_check { HTTP_ANY, HTTP_EXACT };
+/* What must come back; anything else is the failure "corrupt". */
+enum http_check {
+	HTTP_ANY,
+	HTTP_EXACT,  /* expect[0..expect_len) */
+	HTTP_STEADY, /* expect_len bytes, the same ones each time */
+	HTTP_COUNT, /* where there are numbers in it, expect_len is one of them: what the server says it took */
+};
 
 /* One request. `head` is its bytes up to the empty line (proto/http.h), for our own loop. All text is borrowed. */
 struct http_exchange {

@@ -101,7 +101,7 @@ static void request_done(void *ctx, const struct http_curl_result *r)
 		fail(s, word, s->detail);
 		return;
 	}
-	if (!http_body_end(&s->body, x)) {
+	if (!http_body_end(&s->body, s->group, x)) {
 		fail(s, "corrupt", s->body.why);
 		return;
 	}
@@ -117,7 +117,8 @@ static bool body_came(void *ctx, unsigned status, const void *data, size_t len)
 {
 	struct whole_session *s = ctx;
 
-	return status / 100 != 2 || http_body_take(&s->body, &s->plan->exchange[s->at], data, len);
+	return status / 100 != 2 ||
+	       http_body_take(&s->body, s->group, &s->plan->exchange[s->at], data, len);
 }
 
 static void server_came(void *ctx, const char *name, size_t len)
@@ -149,7 +150,7 @@ static void begin_exchange(struct whole_session *s)
 				.fresh = p->fresh || p->work == HTTP_READY };
 	struct err e = { 0 };
 
-	memset(&s->body, 0, sizeof(s->body));
+	http_body_begin(&s->body);
 	s->began_ns = loop_now(s->base.loop);
 	if (http_curl_request(s->handle, &job, &e) < 0)
 		fail(s, "curl", e.msg);
@@ -190,6 +191,7 @@ static void session_free(struct session *base)
 	struct whole_session *s = session_of(base);
 
 	http_handle_free(s->handle);
+	http_body_done(&s->body, s->group);
 	http_group_leave(s->plan, s->group);
 	free(s);
 }
