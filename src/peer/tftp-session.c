@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "peer/tftp-gather.h"
 #include "peer/tftp-group.h"
 #include "peer/tftp-socket.h"
 #include "proto/netascii.h"
@@ -32,6 +33,7 @@ struct transfer {
 	struct tftp_client client;
 	struct impair *out, *in;
 	struct impair_counts out_counted, in_counted; /* already in the tally */
+	struct tftp_gather gather;
 	struct netascii text;
 	uint64_t text_bytes; /* decoded so far */
 	uint64_t acked_ns; /* when the packet left that the next DATA answers; 0: none is awaited */
@@ -463,6 +465,17 @@ static void transfer_ready(struct watch *w, uint32_t events)
 	settle(t);
 }
 
+/* Stays away from the socket while what comes needs no answer. */
+static void gather(struct transfer *t)
+{
+	const struct tftp_receiver *rx = &t->client.rx;
+	uint64_t wait = tftp_gather_wait(&t->gather, rx->in_window, rx->windowsize, t->came_ns);
+	struct timespec ts = { .tv_nsec = (long)wait };
+
+	if (wait)
+		nanosleep(&ts, NULL); /* a signal ends it */
+}
+
 /* Waits in the socket for a slice of time, then lets the loop look at the rest. */
 static void drive(struct timer *timer, uint64_t now)
 {
@@ -485,6 +498,8 @@ static void drive(struct timer *timer, uint64_t now)
 			settle(t);
 			return;
 		}
+		if (came && t->client.windowsize > 1 && !t->client.params->write)
+			gather(t);
 	}
 	if (s->busy)
 		timer_set(s->base.loop, &s->kick, 0, drive);

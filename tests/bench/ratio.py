@@ -5,6 +5,7 @@ A goal is met when at least 10 pairs put the ratio at or beyond it; a miss is re
 import itertools
 import json
 import math
+import os
 import pathlib
 import platform
 import subprocess
@@ -49,6 +50,19 @@ def pairs(base, new, n=PAIRS):
         for side in ((a, b) if i % 2 == 0 else (b, a)):
             side.append(base() if side is a else new())
     return a, b
+
+
+def go_first():
+    """Asks the scheduler to let this session, servers and clients alike, run before whatever else the machine does; True when it will.
+
+    Where sessions are scheduled in groups (autogroup) a nice value counts only inside its own group, so the group's is set."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+        with open("/proc/self/autogroup", "w") as f:
+            f.write("-20")
+    except OSError:
+        return False
+    return True
 
 
 class Goals:
