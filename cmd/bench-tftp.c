@@ -6,6 +6,7 @@
 #include "bench.h"
 #include "tftp-cases.h"
 #include "tftp-report.h"
+#include "tftp-search.h"
 
 static const struct tftp_opts defaults = {
 	.plan = PLAN_DEFAULT,
@@ -49,7 +50,7 @@ static const struct opt table[] = {
 	OPT_SIZES_ROW(0, "size", OPT_WHAT, struct tftp_opts, sizes, "SIZE", "of files written, and of builtin:'s", .max = TFTP_CONTENT_MAX, .given = OPT_GIVEN(struct tftp_opts, has_sizes)),
 	OPT_WORDS_ROW(0, "profile", OPT_WHAT, struct tftp_opts, profiles, "NAME", "ask like a boot client: plain, ipxe, uefi, u-boot, shim, grub, winpe", .choices = tftp_profile_names),
 	OPT_STRING_ROW(0, "expect", OPT_WHAT, struct tftp_opts, expect, "WHAT", "what must come: file, directory or SHA-256 (default: what comes first)"),
-	OPT_FLAG_ROW(0, "find-max", OPT_WHAT, struct tftp_opts, find_max, "1, 2, 4... clients, up to --concurrency [1024]: the most without failures, and with --max-p99"),
+	OPT_STRING_ROW(0, "find-max", OPT_WHAT, struct tftp_opts, find_max, "WHAT", "first find the most clients (up to --concurrency [1024]), or the highest rate (up to --rate), within --max-errors and --max-p99", .optional_value = "clients"),
 	OPT_DURATION_ROW(0, "max-p99", OPT_WHAT, struct tftp_opts, max_p99_ns, "TIME", "limit of the P99 for --find-max", .min = 1),
 	OPT_GROUP(request_opts, struct tftp_request_opts, struct tftp_opts, request),
 	OPT_GROUP(link_opts, struct tftp_link_opts, struct tftp_opts, link),
@@ -68,22 +69,6 @@ static int check_share(const char *name, double v, struct err *e)
 	return err_set(e, ERR_USAGE, "usage", "%s is a share from 0 to 1 (or 0%% to 100%%)", name);
 }
 
-/* 1, 2, 4... up to the largest --concurrency. */
-static void ramp(struct tftp_opts *o)
-{
-	uint64_t top = 1024;
-
-	for (size_t i = 0; o->has_concurrency && i < o->concurrencies.n; i++)
-		top = i == 0 || o->concurrencies.v[i] > top ? o->concurrencies.v[i] : top;
-	o->concurrencies.n = 0;
-	for (uint64_t n = 1; o->concurrencies.n < OPT_LIST_MAX; n *= 2) {
-		o->concurrencies.v[o->concurrencies.n++] = n < top ? n : top;
-		if (n >= top)
-			break;
-	}
-	o->has_concurrency = true;
-}
-
 static int check_options(struct tftp_opts *o, struct err *e)
 {
 	for (size_t i = 0; i < o->blksizes.n; i++) {
@@ -99,8 +84,8 @@ static int check_options(struct tftp_opts *o, struct err *e)
 	if (o->put && o->cases.n)
 		return err_set(e, ERR_USAGE, "usage",
 			       "--put and --case: name write among the cases");
-	if (o->find_max)
-		ramp(o);
+	if (tftp_search_check(o, e) < 0)
+		return -1;
 	o->plan.concurrency = 1;
 	for (size_t i = 0; i < o->concurrencies.n; i++) {
 		if (o->concurrencies.v[i] > o->plan.concurrency)
@@ -154,6 +139,7 @@ static int measure(struct tftp_cases *c, const struct tftp_opts *o, struct commo
 			   .n_probes = 1,
 			   .syscalls = &o->syscalls,
 			   .ctx = c,
+			   .before = tftp_search_all,
 			   .derive = tftp_report_derive,
 			   .extend = tftp_report_extend,
 			   .identity = tftp_report_identity,

@@ -45,6 +45,7 @@ static int measure(const struct bench *b, struct measurement *m, struct noise *n
 	if (plan_pin(b->plan, &client, &server, e) < 0 ||
 	    servers_start(&servers, &b->plan->starts, b->started, b->n_started, SERVER_WAIT, server,
 			  b->common->opts->verbose > 0, e) < 0 ||
+	    (b->before && b->before(b->ctx, e) < 0) ||
 	    bench_watch_open(&watch, b, &servers, e) < 0 || common_wait_start(b->common, e) < 0)
 		return -1;
 	g.probes = watch.probes;

@@ -15,7 +15,8 @@ struct bench_target {
 };
 
 /*
- * What a subcommand hands over. cases as engine_run wants them. `derive` (may be NULL) adds metrics to the measurement,
+ * What a subcommand hands over. cases as engine_run wants them. `before` (may be NULL) is called once when the servers run and nothing is measured
+ * yet, and may change what the cases say; `derive` (may be NULL) adds metrics to the measurement,
  * `extend` (may be NULL) adds to the document (extensions, findings of its own) before the common findings; `identity`
  * (may be NULL) fills at most `max` strings (pairs, NULL-terminated) of target i, which must last until the next call.
  */
@@ -35,6 +36,7 @@ struct bench {
 	size_t n_probes;
 	const struct syscalls_opts *syscalls; /* NULL: the command has no such option */
 	void *ctx;
+	int (*before)(void *ctx, struct err *e);
 	int (*derive)(void *ctx, struct measurement *m, struct err *e);
 	int (*extend)(void *ctx, struct document *d, const struct measurement *m, struct err *e);
 	void (*identity)(void *ctx, size_t i, const char **pairs, size_t max);

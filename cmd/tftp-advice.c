@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "stats/summary.h"
+#include "tftp-search.h"
 
 /* A larger window or block that gains less than this is not worth its risk. */
 #define WORTH 0.03
@@ -297,63 +298,6 @@ static int advise_link(const struct tftp_cases *c, size_t i, struct document *d,
 		e);
 }
 
-static bool stands(const struct tftp_cases *c, const struct benchmark *b, uint64_t *p99)
-{
-	bool ok = failures(b) == 0;
-
-	*p99 = 0;
-	for (size_t i = 0; i < b->n_runs; i++) {
-		const struct distribution *d = run_distribution(&b->run[i], "latency");
-		uint64_t worst = d && d->series.n ? series_percentile(&d->series, 990000) : 0;
-
-		ok = ok && b->run[i].status == RUN_OK;
-		*p99 = worst > *p99 ? worst : *p99;
-	}
-	return ok && (!c->opts->max_p99_ns || *p99 <= c->opts->max_p99_ns);
-}
-
-/* --find-max: the last step of each ramp of clients that stood, and the first that did not. */
-static int advise_ramp(const struct tftp_cases *c, size_t first, struct document *d,
-		       const struct measurement *m, struct err *e)
-{
-	const struct tftp_cell *a = c->cell[first];
-	uint32_t good = 0, bad = 0;
-	uint64_t p99 = 0, good_p99 = 0, bad_p99 = 0;
-	char evidence[256], remedy[160], p[NUM_TEXT_MAX], q[NUM_TEXT_MAX];
-
-	if (a->concurrency != 1)
-		return 0;
-	for (size_t i = first; i < c->n_cases && i < m->n && !bad; i++) {
-		const struct tftp_cell *b = c->cell[i];
-
-		if (!b->plan.lock || b->target != a->target || b->kind != a->kind ||
-		    b->size != a->size || block_of(b) != block_of(a) ||
-		    window_of(b) != window_of(a))
-			continue;
-		if (stands(c, &m->benchmark[i], &p99)) {
-			good = b->concurrency;
-			good_p99 = p99;
-		} else {
-			bad = b->concurrency;
-			bad_p99 = p99;
-		}
-	}
-	snprintf(evidence, sizeof(evidence),
-		 "%u clients: no failure, P99 at most %s; %u clients: %s, P99 up to %s", good,
-		 num_format_ns(p, (double)good_p99), bad, "beyond the limits",
-		 num_format_ns(q, (double)bad_p99));
-	if (!bad)
-		snprintf(evidence, sizeof(evidence),
-			 "%u clients, the most tried: no failure, P99 at most %s", good, p);
-	if (bad)
-		snprintf(remedy, sizeof(remedy), "the most lies from %u to %u clients", good,
-			 bad - 1);
-	else
-		snprintf(remedy, sizeof(remedy), "at least %u clients", good);
-	return document_add_finding(d, "tftp-find-max", c->cases[first].name,
-				    c->cases[first].target, evidence, remedy, e);
-}
-
 int tftp_advice_add(struct tftp_cases *c, struct document *d, const struct measurement *m,
 		    struct err *e)
 {
@@ -368,7 +312,7 @@ int tftp_advice_add(struct tftp_cases *c, struct document *d, const struct measu
 			return -1;
 		if (c->n_cases <= 4 && advise_block(c, i, d, &m->benchmark[i], e) < 0)
 			return -1;
-		if (c->opts->find_max && advise_ramp(c, i, d, m, e) < 0)
+		if (tftp_search_advise(c, i, d, &m->benchmark[i], e) < 0)
 			return -1;
 		if (advise_link(c, i, d, &m->benchmark[i], e) < 0)
 			return -1;

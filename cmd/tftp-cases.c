@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "peer/command-session.h"
 #include "tftp-prepare.h"
+#include "tftp-search.h"
 
 enum {
 	READ_SIZE = 1 << 20,
@@ -16,6 +17,7 @@ enum {
 		<< 10, /* the workload of the TFTP benchmark that this one was born from: 50 clients, 100 KiB */
 	STORM_CLIENTS = 50,
 	CAP_CLIENT = 100,
+	OPTION_REQUESTS = 10,
 };
 
 const char *const tftp_case_names[] = { "read", "request", "write", "storm", "options", NULL };
@@ -261,6 +263,9 @@ static int add_cell(struct tftp_cases *c, struct tftp_target *target, const stru
 	cell->plan.no_timing = at->kind == TFTP_KIND_OPTIONS;
 	if (at->kind == TFTP_KIND_STORM)
 		ec.fixed_iterations = at->concurrency;
+	/* the table is what is asked for; how fast requests are answered is a case of its own */
+	if (at->kind == TFTP_KIND_OPTIONS)
+		ec.fixed_iterations = OPTION_REQUESTS;
 	describe_params(&ec, o, at, cell);
 	c->cases[c->n_cases++] = ec;
 	return 0;
@@ -327,6 +332,10 @@ static int add_kind(struct tftp_cases *c, enum tftp_kind kind, struct err *e)
 		sizes = o->sizes;
 	if (o->has_concurrency && kind != TFTP_KIND_OPTIONS)
 		clients = o->concurrencies;
+	if (tftp_finds_clients(o))
+		clients = (struct opt_numbers){ .n = 1, .v = { 1 } };
+	else if (o->find_max && !o->has_concurrency)
+		clients.v[0] = STORM_CLIENTS;
 	for (size_t s = 0; s < sizes.n; s++) {
 		for (size_t n = 0; n < clients.n; n++) {
 			at.size = sizes.v[s];
@@ -490,6 +499,7 @@ void tftp_cases_done(struct tftp_cases *c)
 		tftp_plan_done(&c->cell[i]->plan);
 		tftp_content_done(&c->cell[i]->sent);
 		free(c->cell[i]->window);
+		free(c->cell[i]->search);
 		free(c->cell[i]);
 	}
 	for (size_t i = 0; c->target && i < c->n_targets; i++) {

@@ -32,7 +32,8 @@ struct tftp_opts {
 	struct tftp_link_opts link;
 	struct opt_strings cases, profiles;
 	struct opt_numbers blksizes, windowsizes, sizes, concurrencies;
-	bool put, has_blksize, has_windowsize, has_concurrency, has_sizes, find_max;
+	bool put, has_blksize, has_windowsize, has_concurrency, has_sizes;
+	const char *find_max; /* clients, rate; NULL: nothing is looked for */
 	const char *expect;
 	uint64_t max_p99_ns;
 };
@@ -82,6 +83,7 @@ struct tftp_window {
 	uint64_t rcvbuf_errors; /* of the host, /proc/net/snmp and snmp6 */
 };
 
+struct tftp_search;
 /* One case on one target with one set of options. */
 struct tftp_cell {
 	struct tftp_cases *all;
@@ -98,6 +100,8 @@ struct tftp_cell {
 	struct tftp_window *window; /* one per measured run, in order */
 	size_t n_windows;
 	uint64_t rcvbuf_errors_before;
+	struct tftp_search
+		*search; /* how concurrency, or the rate, was found; NULL: it was given */
 };
 
 struct tftp_cases {

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "tftp-advice.h"
+#include "tftp-search.h"
 
 /* A counter of /proc, blanks and the line's end around it; 0 where it is none. */
 static uint64_t counter(const char *text)
@@ -362,6 +363,8 @@ static json_t *cell_json(const struct tftp_cell *cell, const struct engine_case 
 	    json_put(j, "negotiated", negotiated_json(&t, e), e) < 0 ||
 	    add_counts(wire, &t, rcvbuf_errors, e) < 0 ||
 	    json_put(j, "counts", TAKE(wire), e) < 0 || add_link(j, &cell->plan, &t, e) < 0)
+		return NULL;
+	if (cell->search && json_put(j, "search", tftp_search_json(cell, e), e) < 0)
 		return NULL;
 	if (cell->kind == TFTP_KIND_WRITE &&
 	    json_put(j, "read_back", json_boolean(!cell->unverified), e) < 0)

@@ -62,7 +62,7 @@ static int benchmark_make(struct benchmark *b, const struct engine_case *c, cons
 	memcpy(b->params, c->params, sizeof(b->params));
 	b->n_params = c->n_params;
 	b->headline = c->headline ? c->headline : "latency.median";
-	b->open_loop = p->rate != 0;
+	b->open_loop = p->rate != 0 || c->rate != 0;
 	b->first_only = c->fresh;
 	b->run = calloc(p->runs, sizeof(*b->run));
 	return b->run ? 0 : err_nomem(e);

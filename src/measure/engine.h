@@ -37,6 +37,7 @@ struct engine_case {
 	uint32_t patience; /* the plan's time-out counts so many times for this case; 0: once */
 	uint64_t
 		fixed_iterations; /* 0: by plan; else exactly this many a run (unless --iterations is given) */
+	uint64_t rate;		  /* operations per second in place of the plan's; 0: the plan's */
 	session_maker *make;
 	void *ctx;
 };

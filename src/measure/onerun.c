@@ -53,6 +53,7 @@ static unsigned sessions_of(const struct onerun *o)
 static struct work share(const struct onerun *o, unsigned i, unsigned n)
 {
 	const struct plan *p = o->g->plan;
+	uint64_t rate = o->c->rate ? o->c->rate : p->rate;
 	unsigned all = sessions_of(o), base = all / n, rest = all % n;
 	struct work k = {
 		.c = o->c,
@@ -66,10 +67,10 @@ static struct work share(const struct onerun *o, unsigned i, unsigned n)
 	k.iterations = o->iterations / n + (i < o->iterations % n);
 	if (o->iterations && !k.iterations)
 		k.iterations = 1;
-	if (p->rate) {
-		k.interval_ns = NS_PER_SEC * n / p->rate;
+	if (rate) {
+		k.interval_ns = NS_PER_SEC * n / rate;
 		k.interval_ns = k.interval_ns ? k.interval_ns : 1;
-		k.offset_ns = NS_PER_SEC * i / p->rate;
+		k.offset_ns = NS_PER_SEC * i / rate;
 	}
 	return k;
 }

@@ -128,6 +128,32 @@ def test_debian_servers_large_and_many_blocks(name, debian, files):
         check_hashes(document(r), files)
 
 
+def free_udp6_port():
+    """None where there is no IPv6."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        try:
+            s.bind(("::1", 0))
+        except OSError:
+            return None
+        return s.getsockname()[1]
+
+
+@AS_ROOT
+@pytest.mark.parametrize("name", ["tftpd-hpa", "dnsmasq"])
+def test_debian_servers_by_ipv6(name, peer, netns, mpbench, files):
+    """atftpd, bound to ::1, listens to IPv4 only; dnsmasq has port 69 only, so it gets a network of its own."""
+    port = 69 if name == "dnsmasq" else free_udp6_port()
+    if not free_udp6_port():
+        pytest.skip("no IPv6 here")
+    server = {"tftpd-hpa": [peer("tftpd-hpa", "in.tftpd"), "-L", "-6", "-a", f"[::1]:{port}", "-u", "root", "-s", str(files)],
+              "dnsmasq": [w.replace("127.0.0.1", "::1") for w in server_command("dnsmasq", peer, files, 69)]}[name]
+    command = [mpbench.path, "bench-tftp", "--json", "--runs", "1", "--warmup", "0", "-n", "4", "-b", "512,8192", "-w", "1,4", "-c", "1,4",
+               "--start", " ".join(server), "--expect", str(files), f"tftp://[::1]:{port}/f1048576"]
+    r = netns().run(*command) if name == "dnsmasq" else subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert r.returncode == 0, r.stderr
+    assert all_right(document(r))
+
+
 @AS_ROOT
 @pytest.mark.parametrize("name", ["atftpd", "tftpd-hpa"])
 def test_put_to_debian_servers(name, debian, tmp_path):
@@ -173,6 +199,31 @@ def ours(request, mpbench, files, start, tmp_path):
     os.close(write)
     with os.fdopen(read) as f:
         yield int(f.readline()), up
+
+
+@pytest.mark.parametrize("words", [[], ["--batch=off"], ["--single-port"], ["--host=::"]])
+def test_our_server_by_ipv6(words, mpbench, files, start, tmp_path):
+    """Reads, writes, windows, a late link and refusals over ::1; the server bound to it, and to all addresses."""
+    if not free_udp6_port():
+        pytest.skip("no IPv6 here")
+    read, write = os.pipe()
+    host = [] if words == ["--host=::"] else ["--host=::1"]
+    user = ["--user=root"] if os.getuid() == 0 else []
+    start([mpbench.path, "serve", "tftp", "--port=0", f"--ready-fd={write}", f"--allow-write={tmp_path}", "--overwrite", *words, *host, *user, files],
+          pass_fds=[write])
+    os.close(write)
+    with os.fdopen(read) as f:
+        url = f"tftp://[::1]:{int(f.readline())}"
+    common = ["bench-tftp", "--json", "--runs", "1", "-n", "4"]
+    for more in (["-b", "512,8192", "-w", "1,16", "-c", "1,5", "--expect", files, f"{url}/f1048576"],
+                 ["--rtt", "1ms", "--loss", "1%", "--retransmit", "30ms", "--retries", "8", "--expect", files, f"{url}/f513"],
+                 ["--put", "--size", "20K", "-w", "1,8", f"{url}/new"]):
+        r = mpbench(*common, *more)
+        assert r.returncode == 0, r.stderr
+        assert all_right(document(r))
+    assert sorted(f.name for f in tmp_path.iterdir() if not f.name.startswith(".upload")) == ["new"]
+    r = mpbench(*common, f"{url}/missing")
+    assert r.returncode == 4 and failures(document(r)) == {"server-error-1"}
 
 
 def client_words(name, peer, port, remote, local, put=False):
@@ -454,7 +505,7 @@ def test_closed_port_is_unreachable(mpbench, free_udp_port):
 def test_usage(mpbench):
     for words in (["tftp://127.0.0.1/"], ["http://127.0.0.1/x"], ["-b", "7", "builtin:"], ["-w", "0", "builtin:"],
                   ["--profile", "amiga"], ["--profile", "ipxe", "-b", "512"], ["--loss", "2"], ["--script-in", "eat:3"],
-                  ["--case", "reed"], ["builtin:?bach=on"]):
+                  ["--case", "reed"], ["builtin:?bach=on"], ["--find-max=most"], ["--max-p99", "1ms"], ["--find-max", "--rate", "5"]):
         r = mpbench("bench-tftp", *words)
         assert r.returncode == 2, (words, r.stderr)
         assert r.stderr.startswith("mpbench bench-tftp: ") and r.stderr.count("\n") == 1
@@ -466,7 +517,8 @@ def test_usage(mpbench):
     ["--case", "read,request,write,options"], ["--case", "storm", "-c", "20"], ["--profile", "ipxe,uefi,u-boot,shim,grub,winpe"],
     ["-b", "512,1428", "-w", "1,16", "-c", "1,4"], ["--netascii", "--size", "20K"], ["--case", "request", "--rate", "200", "-c", "4"],
     ["builtin:?single-port=yes", "b=builtin:?batch=off", "--size", "100K", "-c", "5"], ["--rollover", "1", "-b", "8", "--size", "530K"],
-    ["--threads", "2", "-c", "6", "--case", "request"], ["--case", "request", "--find-max", "--max-p99", "10s", "-c", "8"]])
+    ["--threads", "2", "-c", "6", "--case", "request"], ["--case", "request", "--find-max", "--max-p99", "10s", "-c", "8"],
+    ["--case", "request", "--find-max=rate", "--rate", "100"]])
 def test_builtin(words, mpbench):
     r = mpbench("bench-tftp", "--json", "--runs", "2", "-n", "4", *words)
     assert r.returncode == 0, r.stderr
@@ -476,6 +528,48 @@ def test_builtin(words, mpbench):
             if option in cell["requested"] and cell["counts"]["transfers"]:
                 assert cell["negotiated"][option] == cell["requested"][option]
         assert cell["counts"]["rxq_drops"] == 0
+
+
+def limited_server(mpbench, files, limit):
+    return " ".join([mpbench.path, "serve", "tftp", "--port={port}", f"--max-transfers={limit}", *(["--user=root"] if os.getuid() == 0 else []),
+                     str(files)])
+
+
+@pytest.mark.parametrize("limit", [1, 5, 37])
+def test_find_max_clients(limit, mpbench, files, free_udp_port):
+    """The server takes so many at once and not one more; all clients of a storm begin together."""
+    r = mpbench("bench-tftp", "--json", "--runs", "2", "--warmup", "0", "--case", "storm", "--find-max", "--max-errors", "0",
+                "--start", limited_server(mpbench, files, limit).format(port=free_udp_port),
+                f"tftp://127.0.0.1:{free_udp_port}/f{BEYOND}", "--timeout", "60s")
+    assert r.returncode == 0, r.stderr
+    doc = document(r)
+    found = cells(doc)[0]["search"]
+    assert found["what"] == "clients"
+    assert limit - limit // 20 <= found["best"] <= limit < found["beyond"]
+    tried = {s["value"]: s for s in found["steps"]}
+    assert tried[found["best"]]["stands"] and tried[found["best"]]["failed"] == 0
+    assert not tried[found["beyond"]]["stands"] and tried[found["beyond"]]["failed"] > 0
+    assert doc["benchmarks"][0]["params"]["concurrency"] == found["best"]
+    assert all_right(doc)
+    assert [f["remedy"] for f in doc["findings"] if f["code"] == "tftp-find-max"] == [f"the most is {found['best']} clients"]
+
+
+def test_find_max_rate(mpbench):
+    """Four clients, each two round trips of 20 ms (a request, the ACK of its options) a file: no more than 100 a second."""
+    r = mpbench("bench-tftp", "--json", "--runs", "1", "-n", "30", "--warmup", "0", "--case", "request", "-c", "4", "--rtt", "20ms",
+                "--find-max=rate", "--rate", "1000")
+    assert r.returncode == 0, r.stderr
+    doc = document(r)
+    found = cells(doc)[0]["search"]
+    assert 1 <= found["best"] <= 110 and found["beyond"] <= 128
+    assert doc["benchmarks"][0]["params"]["rate"] == found["best"]
+
+
+def test_find_max_of_nothing(mpbench, free_udp_port):
+    r = mpbench("bench-tftp", "--json", "--runs", "1", "--find-max", "--case", "request", f"tftp://127.0.0.1:{free_udp_port}/x")
+    assert r.returncode == 4
+    found = cells(document(r))[0]["search"]
+    assert found["best"] is None and found["beyond"] == 1
 
 
 def test_loss_is_within_binomial_bounds_and_harmless(mpbench):
