@@ -80,15 +80,25 @@ def test_sequences_are_answered(bridge, board, step):
         assert len(told) == len(wanted) and is_right(told, wanted), (name, told)
 
 
-def lines(s, *values):
-    """Changes of DTR and RTS, each answered before the next is sent, as pyserial does."""
-    for value in values:
-        s.sendall(sub(5, value))
-        got = b""
-        while sub(105, value) not in got:
-            piece = s.recv(65536)
-            assert piece, got
-            got += piece
+class Listener:
+    """All that came, in whatever order the device and the port spoke."""
+
+    def __init__(self, s):
+        self.s, self.got = s, b""
+
+    def heard(self, words, count=1):
+        while self.got.count(words) < count:
+            piece = self.s.recv(65536)
+            assert piece, self.got
+            self.got += piece
+
+    def lines(self, *values):
+        """Changes of DTR and RTS, each answered before the next is sent, as pyserial does."""
+        for value in values:
+            answer = sub(105, value)
+            before = self.got.count(answer)
+            self.s.sendall(sub(5, value))
+            self.heard(answer, before + 1)
 
 
 def test_esptools_resets(bridge, board):
@@ -96,23 +106,23 @@ def test_esptools_resets(bridge, board):
     dtr_on, dtr_off, rts_on, rts_off = 8, 9, 11, 12
     b = bridge(board, "-v", "--lines", "esp")
     with b.connect(b.rfc2217) as s:
-        s.sendall(option((WILL, 44)))
-        lines(s, dtr_off)
-        lines(s, rts_on, dtr_off)
+        client = Listener(s)
+        s.sendall(option((WILL, 44)) + b"\r")
+        client.heard(b">>> ")
+        prompts = client.got.count(b">>> ")
+        client.lines(dtr_off, rts_on, dtr_off)
         b.wait_for("killed by SIG", 1)
-        lines(s, dtr_on)
-        s.sendall(sub(5, rts_off))
+        client.lines(dtr_on, rts_off, dtr_on, dtr_off)
         b.wait_for("is up", 1)
-        s.sendall(sub(5, dtr_on) + sub(5, dtr_off))
-        until(s, b">>> ")
+        client.heard(b">>> ", prompts + 1)
         # the other one: RTS alone
-        lines(s, rts_on)
+        client.lines(rts_on)
         b.wait_for("killed by SIG", 2)
-        s.sendall(sub(5, rts_off))
+        client.lines(rts_off)
         b.wait_for("is up", 2)
-        until(s, b">>> ")
+        client.heard(b">>> ", prompts + 2)
         s.sendall(b"\x01")
-        until(s, RAW)
+        client.heard(RAW)
 
 
 LABGRID = r"""
