@@ -3,6 +3,7 @@
 #include <string.h>
 
 extern const struct cmd cmd_bench_repl;
+extern const struct cmd cmd_bench_rpc;
 extern const struct cmd cmd_bench_tftp;
 extern const struct cmd cmd_bridge;
 extern const struct cmd cmd_check;
@@ -19,6 +20,7 @@ extern const struct cmd cmd_relay;
 extern const struct cmd cmd_serve;
 extern const struct cmd cmd_serve_http;
 extern const struct cmd cmd_serve_repl;
+extern const struct cmd cmd_serve_rpyc;
 extern const struct cmd cmd_serve_tftp;
 extern const struct cmd cmd_trace_syscalls;
 extern const struct cmd cmd_validate;
@@ -27,6 +29,7 @@ extern const struct cmd cmd_validate;
 /* clang-format off */
 const struct cmd *const cmd_list[] = {
 	&cmd_bench_repl,
+	&cmd_bench_rpc,
 	&cmd_bench_tftp,
 	&cmd_diff,
 	&cmd_check,
@@ -42,6 +45,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_ports,
 	&cmd_serve_http,
 	&cmd_serve_tftp,
+	&cmd_serve_rpyc,
 	&cmd_completion,
 	&cmd_help,
 	&cmd_manpage,
