@@ -107,6 +107,19 @@ static int describe(const struct bench *b, const struct host *host, struct docum
 	return document_new(d, &head, e) < 0 ? -1 : add_rank(d, e);
 }
 
+/* What the counting itself cost the client, which is not watched as a rule. */
+static int add_trace_cost(struct document *d, const struct measurement *m, struct err *e)
+{
+	CLEANUP(json_decref) json_t *one = NULL;
+
+	if (!m->traced)
+		return 0;
+	one = json_object();
+	if (!one || json_put(one, "others_ns_per_call", json_u64(m->others_ns_per_call), e) < 0)
+		return -1;
+	return document_add_extension(d, "syscalls", TAKE(one), e);
+}
+
 static int complete(const struct bench *b, struct document *d, struct measurement *m,
 		    const struct noise *noise, const struct err *verdict, struct err *e)
 {
@@ -115,7 +128,7 @@ static int complete(const struct bench *b, struct document *d, struct measuremen
 	if (b->derive && b->derive(b->ctx, m, e) < 0)
 		return -1;
 	if (add_targets(b, d, e) < 0 || document_add_measurement(d, m, b->plan->samples, e) < 0 ||
-	    document_add_noise(d, noise, e) < 0)
+	    document_add_noise(d, noise, e) < 0 || add_trace_cost(d, m, e) < 0)
 		return -1;
 	if (b->extend && b->extend(b->ctx, d, m, e) < 0)
 		return -1;

@@ -236,8 +236,7 @@ json_t *trace_json(const struct trace_watch *w, const struct call_table *t, stru
 	    json_put(root, "window_ns", json_u64(t->at_ns), e) < 0 ||
 	    json_put(root, "exact", json_boolean(!doubt), e) < 0 ||
 	    json_put(root, "why_not_exact", doubt ? json_string(doubt) : json_null(), e) < 0 ||
-	    json_put(root, "others_ns_per_call",
-		     w->others_ns == UINT64_MAX ? json_null() : json_u64(w->others_ns), e) < 0 ||
+	    json_put(root, "others_ns_per_call", json_u64(tracer_others_ns(w->tracer)), e) < 0 ||
 	    json_put(root, "sees_io_uring", json_boolean(tracer_sees_uring(w->tracer)), e) < 0)
 		return NULL;
 	targets = json_put_array(root, "targets", e);

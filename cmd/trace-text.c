@@ -393,11 +393,11 @@ int trace_text(const struct trace_watch *w, const struct call_table *t,
 	}
 	for (uint32_t i = 1; i < w->n; i++)
 		compare_targets(&x, i);
-	if (w->others_ns != UINT64_MAX && style->verbose) {
+	if (style->verbose) {
 		buf_addf(
 			out,
 			"\nEvery system call of a process that is not watched took %lu ns longer meanwhile.\n",
-			w->others_ns);
+			tracer_others_ns(w->tracer));
 	}
 	return out->failed ? err_nomem(e) : 0;
 }

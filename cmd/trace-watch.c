@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/stop.h"
 
-enum { LOOK_MS = 20, COST_CALLS = 20000, COST_ROUNDS = 5 };
+enum { LOOK_MS = 20 };
 
 void trace_watch_done(struct trace_watch *w)
 {
@@ -148,23 +148,6 @@ int trace_choose(struct trace_watch *w, const struct trace_opts *o, const char *
 	return 0;
 }
 
-/* What a system call of an unwatched process costs: the fastest of some rounds of getppid, which is ours. */
-static uint64_t call_cost(void)
-{
-	uint64_t best = UINT64_MAX;
-
-	for (int round = 0; round < COST_ROUNDS; round++) {
-		uint64_t start = clock_now(), took;
-
-		for (int i = 0; i < COST_CALLS / COST_ROUNDS; i++)
-			syscall(SYS_getppid);
-		took = ns_since(start, clock_now());
-		if (took < best)
-			best = took;
-	}
-	return best / (COST_CALLS / COST_ROUNDS);
-}
-
 static int attach(struct trace_watch *w, struct err *e)
 {
 	const struct trace_opts *o = w->opts;
@@ -172,7 +155,6 @@ static int attach(struct trace_watch *w, struct err *e)
 				   .threads = o->threads,
 				   .no_children = !o->children,
 				   .n_targets = w->n };
-	uint64_t before;
 
 	if (o->errors && p.level < TRACE_ERRORS)
 		p.level = TRACE_ERRORS;
@@ -180,11 +162,7 @@ static int attach(struct trace_watch *w, struct err *e)
 		p.level = TRACE_LATENCY;
 	for (size_t i = 0; i < w->n; i++)
 		p.target[i] = w->target[i].selector;
-	before = call_cost();
-	if (tracer_open(&w->tracer, &p, e) < 0)
-		return -1;
-	w->others_ns = ns_since(before, call_cost());
-	return 0;
+	return tracer_open(&w->tracer, &p, e);
 }
 
 /* Adds what there is by now: pid targets at the beginning, listeners of ports also later. */
@@ -417,7 +395,6 @@ int trace_run(struct trace_watch *w, const char *const *command, bool to_stderr,
 	CLEANUP(call_table_done) struct call_table last = { 0 };
 	const struct trace_opts *o = w->opts;
 
-	w->others_ns = UINT64_MAX;
 	if (begin(w, &s, command, to_stderr, e) < 0)
 		return -1;
 	s.start_ns = clock_now();

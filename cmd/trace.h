@@ -45,8 +45,6 @@ struct trace_watch {
 	struct child child; /* CMD */
 	bool has_child;
 	int status; /* of CMD: as a shell gives it */
-	uint64_t
-		others_ns; /* what a call of an unwatched process became slower by, measured; UINT64_MAX unknown */
 	bool interrupted;
 };
 void trace_watch_done(struct trace_watch *w);

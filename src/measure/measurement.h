@@ -111,6 +111,9 @@ struct measurement {
 	struct benchmark *benchmark;
 	size_t n;
 	bool interrupted;
+	bool traced; /* system calls were counted meanwhile, which took ... */
+	uint64_t
+		others_ns_per_call; /* ... so much for each call of a process that was not watched */
 	uint64_t duration_ns;
 };
 

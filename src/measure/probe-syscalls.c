@@ -324,6 +324,8 @@ int probe_syscalls_metrics(const struct probe_syscalls *p, struct measurement *m
 			e, ERR_MACHINE, "no-process",
 			"--syscalls: no process of this machine is known behind any target; name one with pid:N or "
 			"port:69/udp");
+	m->traced = true;
+	m->others_ns_per_call = tracer_others_ns(p->tracer);
 	for (size_t i = 0; i < m->n; i++)
 		if (add_metrics(&m->benchmark[i], log, e) < 0)
 			return -1;

@@ -45,7 +45,7 @@ struct engine_probe probe_syscalls_engine(struct probe_syscalls *p);
 /*
  * After engine_run: adds to each benchmark the metrics syscalls.total and syscalls.NAME, count per operation (succeeded
  * and failed), one value a run, exact with their totals and operations. A run whose counts are not exact, or that has
- * none, has no value; a warning says why. Without
+ * none, has no value; a warning says why. Notes what tracing cost the processes that were not watched. Without
  * `automatic`, ERR_MACHINE when no window had a process at all.
  */
 int probe_syscalls_metrics(const struct probe_syscalls *p, struct measurement *m,

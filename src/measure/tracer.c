@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/xattr.h>
 #include <fcntl.h>
@@ -16,7 +17,7 @@
 #include "io/spawn.h"
 #include "measure/trace-reader.h"
 
-enum { THREADS_DEFAULT = 256 };
+enum { THREADS_DEFAULT = 256, COST_CALLS = 4000, COST_ROUNDS = 5 };
 
 /* What mpbench-bpf needs beside the waiting it was told to do. */
 #define ANSWER_NS (UINT64_C(10) * NS_PER_SEC)
@@ -24,7 +25,7 @@ enum { THREADS_DEFAULT = 256 };
 struct tracer {
 	struct child child;
 	int to;
-	uint64_t abilities, writes;
+	uint64_t abilities, writes, others_ns;
 	struct tracer_own own_then; /* when the last snapshot was taken */
 	struct trace_reader reader;
 };
@@ -231,10 +232,28 @@ static bool watches_machine(const struct tracer_params *p)
 	return false;
 }
 
+/* What a call of an unwatched process costs: the fastest of some rounds of getppid, which is ours. */
+static uint64_t call_cost(void)
+{
+	uint64_t best = UINT64_MAX;
+
+	for (int round = 0; round < COST_ROUNDS; round++) {
+		uint64_t start = clock_now(), took;
+
+		for (int i = 0; i < COST_CALLS; i++)
+			syscall(SYS_getppid);
+		took = ns_since(start, clock_now());
+		if (took < best)
+			best = took;
+	}
+	return best / COST_CALLS;
+}
+
 int tracer_open(struct tracer **out, const struct tracer_params *p, struct err *e)
 {
 	CLEANUP_FREE char *program = tracer_find_program();
 	CLEANUP(tracer_close) struct tracer *t = NULL;
+	uint64_t before;
 
 	if (!program)
 		return err_set(
@@ -246,10 +265,12 @@ int tracer_open(struct tracer **out, const struct tracer_params *p, struct err *
 			e, ERR_MACHINE, "privilege",
 			"%s may be run by its group only: sudo usermod -aG mpbench %s, then log in again",
 			program, "$USER");
+	before = call_cost();
 	if (open_as(&t, p, program, e) < 0 || !t)
 		return -1;
 	if (watches_machine(p) && tracer_add(t, TRACE_NEVER, getpid(), false, e) < 0)
 		return -1;
+	t->others_ns = ns_since(before, call_cost());
 	*out = TAKE(t);
 	return 0;
 }
@@ -322,6 +343,11 @@ bool tracer_sees_uring(const struct tracer *t)
 pid_t tracer_pid(const struct tracer *t)
 {
 	return t->child.pid;
+}
+
+uint64_t tracer_others_ns(const struct tracer *t)
+{
+	return t->others_ns;
 }
 
 struct tracer_own tracer_own(const struct tracer *t)

@@ -50,6 +50,8 @@ int tracer_snapshot(struct tracer *t, bool settle, bool threads, struct call_tab
 
 /* io_uring operations are seen. */
 bool tracer_sees_uring(const struct tracer *t);
+/* What each system call of a process that is not watched became slower by, in ns: measured at the opening, on ourselves. */
+uint64_t tracer_others_ns(const struct tracer *t);
 /* Our child: mpbench-bpf, or the sudo that runs it. */
 pid_t tracer_pid(const struct tracer *t);
 
