@@ -26,6 +26,8 @@ table() {
 	python3-pytest module pytest check
 	python3-jsonschema module jsonschema check
 	strace command strace check
+	libcap2-bin command setcap check
+	linux-libc-dev-arm64-cross file /usr/aarch64-linux-gnu/include/asm/unistd.h check
 	iproute2 command ip check
 	libbpf-dev header bpf/bpf.h check
 	libelf-dev header libelf.h check
