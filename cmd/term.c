@@ -16,6 +16,15 @@ unsigned term_width(int fd)
 	return size.ws_col < 60 ? 60 : size.ws_col > 200 ? 200 : size.ws_col;
 }
 
+unsigned term_height(int fd)
+{
+	struct winsize size = { 0 };
+
+	if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_row == 0)
+		return 24;
+	return size.ws_row < 10 ? 10 : size.ws_row;
+}
+
 bool term_can_redraw(void)
 {
 	const char *term = getenv("TERM");

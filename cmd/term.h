@@ -9,6 +9,8 @@ extern const char *const term_color_names[];
 
 /* Columns of the terminal behind `fd` (60..200), 80 where it is none. */
 unsigned term_width(int fd);
+/* Lines of the terminal behind `fd` (at least 10), 24 where it is none or does not say. */
+unsigned term_height(int fd);
 /* auto: a terminal, TERM is not "dumb" and NO_COLOR is unset or empty (no-color.org). */
 bool term_color(int fd, enum term_color wish);
 /* Lines can be redrawn: TERM is set and not "dumb". */

@@ -70,15 +70,60 @@ static int print_line(const struct screenful *s, const char *type, const struct 
 	return fflush(s->to) == 0 ? 0 : err_sys(e, ERR_INTERNAL, "writing");
 }
 
-static int print_text(const struct screenful *s, const struct call_table *t, struct err *e)
+static unsigned lines_of(const struct buf *text)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < text->len; i++)
+		n += buf_text(text)[i] == '\n';
+	return n;
+}
+
+static void cut(struct buf *text, unsigned lines)
+{
+	size_t at = 0;
+
+	for (unsigned n = 0; n < lines && at < text->len; at++)
+		n += buf_text(text)[at] == '\n';
+	text->len = at;
+}
+
+/* As many calls as fit on the screen with what stands around them; what does not fit even so is cut off. */
+static int fit(const struct screenful *s, const struct call_table *t, struct buf *out,
+	       struct err *e)
+{
+	unsigned room = term_height(fileno(s->to)) - 1, n = lines_of(out);
+	struct trace_watch w = *s->w;
+	struct trace_opts o = *w.opts;
+	unsigned tables = w.n > 0 ? (unsigned)w.n : 1;
+
+	w.opts = &o;
+	o.top = o.top && o.top < room ? o.top : room;
+	while (n > room && o.top > 1) {
+		unsigned less = (n - room + tables - 1) / tables;
+
+		o.top = o.top > less ? o.top - less : 1;
+		buf_clear(out);
+		if (trace_text(&w, t, &s->common->style, out, e) < 0)
+			return -1;
+		n = lines_of(out);
+	}
+	cut(out, room);
+	return 0;
+}
+
+static int print_text(const struct screenful *s, const struct call_table *t, bool redraw,
+		      struct err *e)
 {
 	CLEANUP(buf_done) struct buf out = BUF_INIT;
 
 	if (trace_text(s->w, t, &s->common->style, &out, e) < 0)
 		return -1;
-	/* one write: home, the lines each cleared to their end, the rest of the screen cleared */
-	if (s->redraw)
+	if (redraw) {
+		if (fit(s, t, &out, e) < 0)
+			return -1;
 		fputs("\033[H\033[2J", s->to);
+	}
 	fwrite(buf_text(&out), 1, out.len, s->to);
 	return fflush(s->to) == 0 ? 0 : err_sys(e, ERR_INTERNAL, "writing");
 }
@@ -91,7 +136,7 @@ static int view(void *ctx, const struct call_table *now, const struct call_table
 	(void)now;
 	if (s->common->opts->quiet)
 		return 0;
-	return s->lines ? print_line(s, "interval", step, e) : print_text(s, step, e);
+	return s->lines ? print_line(s, "interval", step, e) : print_text(s, step, s->redraw, e);
 }
 
 static int check_filter(const struct opt_strings *filter, struct err *e)
@@ -142,7 +187,7 @@ static int show(struct screenful *s, const struct call_table *t, char **argv, st
 	if (s->lines && print_line(s, "summary", t, e) < 0)
 		return -1;
 	if (!o->json && !o->quiet && !(common->output && strcmp(common->output, "-") == 0) &&
-	    print_text(s, t, e) < 0)
+	    print_text(s, t, false, e) < 0)
 		return -1;
 	return o->output || o->json ? write_document(s->w, t, common, argv, e) : 0;
 }
@@ -223,10 +268,10 @@ const struct cmd cmd_trace_syscalls = {
 	.summary = "count system calls exactly, by eBPF",
 	.about =
 		"Counts every system call of processes, a command, a cgroup or the machine, with errors, bytes, "
-		"batch sizes and times. Needs root, or once: setcap cap_bpf,cap_perfmon+ep mpbench-bpf. While it "
-		"runs, a watched call takes 40 to 150 ns longer (latency: 120 to 350), any other call on the machine "
-		"20 to 30; the result tells what was measured. With CMD the exit status is CMD's (125, 126, 127: "
-		"ours) and the table goes to stderr.",
+		"batch sizes and times. Needs root, or once: setcap cap_bpf,cap_perfmon+ep mpbench-bpf. Meanwhile a "
+		"watched call took 30 to 120 ns longer on the machines where it was measured (latency: 115 to 370), "
+		"any other call of the machine 30 to 150 (60 to 310); -v and the result tell this machine's. With CMD "
+		"the exit status is CMD's (125, 126, 127: ours) and the table goes to stderr.",
 	.examples = examples,
 	.table = table,
 	.defaults = &defaults,

@@ -1,4 +1,6 @@
 """trace-syscalls against programs that make a known number of calls, against strace, and without privilege."""
+import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -6,8 +8,10 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 
 import pytest
@@ -71,14 +75,14 @@ def test_counted_to_the_last_call_in_every_run(mode, level):
 
 
 def test_thread_that_is_made_after_attaching_is_counted():
-    with Attached("-w", "threads", "3", "1000") as a:
-        a.begin()
-        a.end()
-    assert calls_of(a.summary())["getppid"] == 3000
+    for _ in range(RUNS):
+        with Attached("-w", "threads", "3", "1000") as a:
+            a.begin()
+            a.end()
+        assert calls_of(a.summary())["getppid"] == 3000
 
 
-def test_threads_that_were_there_before_are_counted():
-    """Attached while four threads wait in a read; each is found, and what they were in is not counted."""
+def four_waiting_threads():
     script = ("import threading,os,sys\n"
               "r,w=os.pipe()\n"
               "def f():\n os.read(r,1)\n for _ in range(100): os.getppid()\n"
@@ -86,7 +90,31 @@ def test_threads_that_were_there_before_are_counted():
               "[x.start() for x in t]\n"
               "print('ready',flush=True); sys.stdin.readline(); os.write(w,b'xxxx')\n"
               "[x.join() for x in t]; print('over',flush=True); sys.stdin.readline()\n")
-    with Attached(words=["/usr/bin/python3", "-c", script]) as a:
+    return ["/usr/bin/python3", "-c", script]
+
+
+def no_thread_pidfds():
+    """pidfd_open as before Linux 6.9: EINVAL for any flag."""
+    code = [(0x20, 0, 0, 0), (0x15, 0, 3, 434), (0x20, 0, 0, 24), (0x15, 1, 0, 0), (0x06, 0, 0, 0x50000 | 22),
+            (0x06, 0, 0, 0x7fff0000)]
+    filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+    program = struct.pack("HxxxxxxP", len(code), ctypes.addressof(filters))
+    if ctypes.CDLL(None, use_errno=True).prctl(22, 2, ctypes.c_char_p(program), 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def test_threads_that_were_there_before_are_counted_on_older_kernels():
+    """Where no pidfd names a thread, each is found through its process at its next call."""
+    with Attached(words=four_waiting_threads(), preexec_fn=no_thread_pidfds) as a:
+        a.begin()
+        a.end()
+    assert calls_of(a.summary())["getppid"] == 400
+    assert json.loads(a.lines[0])["targets"][0]["gauges"]["threads_now"] == 1
+
+
+def test_threads_that_were_there_before_are_counted():
+    """Attached while four threads wait in a read; each is found, and what they were in is not counted."""
+    with Attached(words=four_waiting_threads()) as a:
         a.begin()
         a.end()
     summary = a.summary()
@@ -98,17 +126,17 @@ def test_threads_that_were_there_before_are_counted():
 class Attached:
     """A program of ours under trace-syscalls -p, which is known to have begun."""
 
-    def __init__(self, *mode, words=None, options=()):
+    def __init__(self, *mode, words=None, **kw):
         self.words = words or [CALLS, *mode]
-        self.options = options
+        self.kw = kw
         self.lines = []
 
     def __enter__(self):
         self.program = subprocess.Popen(self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.program.stdout.readline() == "ready\n"
-        self.tracer = subprocess.Popen([MPBENCH, "trace-syscalls", "--json", "-i", "20ms", *self.options,
+        self.tracer = subprocess.Popen([MPBENCH, "trace-syscalls", "--json", "-i", "20ms",
                                         "-p", str(self.program.pid)], stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE, text=True)
+                                       stderr=subprocess.PIPE, text=True, **self.kw)
         self.lines.append(self.tracer.stdout.readline())  # the first interval: it counts
         return self
 
@@ -323,6 +351,39 @@ def test_duration_ends_it(mpbench):
     assert r.returncode == 128 + signal.SIGTERM and "clock_nanosleep" in r.stderr
     r = mpbench("trace-syscalls", "-d", "100ms", "-p", str(os.getpid()))
     assert r.returncode == 0
+
+
+REDRAWN = "\x1b[H\x1b[2J"
+
+
+@pytest.mark.parametrize("rows", [12, 60])
+def test_live_view_is_one_screen(rows):
+    """Redrawn on a terminal and never longer than it; the summary at the end is whole."""
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
+    script = ("import os\nprint(flush=True)\nwhile True: os.getppid(), os.getuid(), os.getgid(), os.umask(18), os.getcwd(), "
+              "os.times(), os.uname(), os.getsid(0), os.getpgid(0), os.stat('/'), os.sched_yield(), os.access('/', 0)")
+    with subprocess.Popen(["/usr/bin/python3", "-c", script], stdout=subprocess.PIPE) as busy:
+        busy.stdout.readline()
+        with subprocess.Popen([MPBENCH, "trace-syscalls", "-i", "20ms", "-p", str(busy.pid)], stdin=subprocess.DEVNULL,
+                              stdout=theirs, env={**os.environ, "TERM": "xterm"}) as p:
+            os.close(theirs)
+            seen = ""
+            while seen.count(REDRAWN) < 5:
+                seen += os.read(ours, 65536).decode()
+            p.send_signal(signal.SIGINT)
+            try:
+                while more := os.read(ours, 65536).decode():
+                    seen += more
+            except OSError:  # the other end is closed
+                pass
+            assert p.wait(30) == 0
+        busy.kill()
+    os.close(ours)
+    _, *screens, last = seen.split(REDRAWN)
+    assert all("total" in s and s.count("\n") < rows for s in screens)
+    kinds = [len(re.findall(r"^[a-z_0-9]+ +\d+ ", s, re.M)) for s in (screens[1], last)]
+    assert kinds[0] < 12 <= kinds[1] if rows == 12 else kinds[0] >= 12
 
 
 # --- other ways to choose -------------------------------------------------------------------------------------------------
@@ -557,6 +618,30 @@ def test_without_capabilities_it_says_what_to_do(installed):
     assert r.returncode == 3 and "mpbench-bpf" in r.stderr
 
 
+def put_sudo(place, script):
+    (place / "sudo").write_text("#!/bin/sh\n" + script)
+    (place / "sudo").chmod(0o755)
+    return {**os.environ, "PATH": f"{place}:{os.environ['PATH']}"}
+
+
+def test_sudo_is_asked_where_the_capabilities_are_missing(installed):
+    """A sudo of ours, which lets run a copy that has what the named program lacks."""
+    granted = installed / "granted"
+    granted.mkdir()
+    granted.chmod(0o755)
+    shutil.copy(HELPER, granted)
+    give_capabilities(granted)
+    env = put_sudo(installed, f'[ "$1 $2 $3" = "-n -- {installed}/mpbench-bpf" ] || exit 99\nshift 3\n'
+                              f'exec {granted}/mpbench-bpf "$@"\n')
+    r = as_nobody(installed, "--json", "--", installed / "calls", "fork", "4", "500", env=env)
+    assert r.returncode == 0, r.stderr
+    assert calls_of(json.loads(r.stdout)["extensions"]["trace"])["getppid"] == 2000
+    # one that wants a password: what was missing is told, not what sudo says
+    env = put_sudo(installed, "echo 'sudo: a password is required' >&2\nexit 1\n")
+    r = as_nobody(installed, "-p", "1", env=env)
+    assert r.returncode == 3 and "setcap" in r.stderr and len(r.stderr.splitlines()) == 1
+
+
 def test_capabilities_that_have_no_effect_are_told(installed):
     give_capabilities(installed)
     r = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs",
@@ -630,9 +715,19 @@ def programs():
     return [p["id"] for p in listed if p.get("name", "").startswith("on_sys_")]
 
 
+def wait_for_no_programs():
+    deadline = time.monotonic() + 30
+    while programs():
+        assert time.monotonic() < deadline, "programs stay attached"
+
+
 @pytest.mark.quiet
 def test_nothing_stays_attached():
-    """Also when mpbench is killed in the middle. The kernel frees programs a little later."""
+    """Also when mpbench is killed in the middle or fails. The kernel frees programs a little later."""
+    for args, status in [(["-p", "4194304"], 4), (["--", "/nonexistent"], 127), (["--", "/etc/passwd"], 126),
+                         (["--cgroup", "/tmp", "-d", "1s"], 2), (["--", "sh", "-c", "kill -9 $$"], 137)]:
+        assert subprocess.run([MPBENCH, "trace-syscalls", "-q", *args], capture_output=True).returncode == status
+    wait_for_no_programs()
     for kill in (False, True):
         p = subprocess.Popen([MPBENCH, "trace-syscalls", "--json", "-i", "20ms", "-p", str(os.getpid())],
                              stdout=subprocess.PIPE, text=True)
@@ -640,9 +735,7 @@ def test_nothing_stays_attached():
         assert programs()
         p.send_signal(signal.SIGKILL if kill else signal.SIGINT)
         p.communicate(timeout=30)
-        deadline = time.monotonic() + 30
-        while programs():
-            assert time.monotonic() < deadline, "programs stay attached"
+        wait_for_no_programs()
 
 
 # --- in benchmarks -----------------------------------------------------------------------------------------------------------
@@ -657,6 +750,7 @@ def metrics(mpbench, tmp_path, *args):
 
 def test_bench_counts_every_call_of_the_builtin_device(mpbench, tmp_path):
     document, m = metrics(mpbench, tmp_path, "--runs", "6", "-n", "40", "--syscalls", "builtin:")
+    assert document["extensions"]["syscalls"]["others_ns_per_call"] >= 0
     total = m["syscalls.total"]
     assert total["assume"] == "exact" and total["operations"] == [40] * 6
     assert len(set(total["values"])) == 1 and total["values"][0] == int(total["values"][0]) > 0
