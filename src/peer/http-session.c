@@ -307,7 +307,7 @@ static void send_some(struct http_session *s)
 	s->group->tally.reused += s->carried;
 	wait_for(s, EPOLLIN);
 	if (s->plan->alone && !s->tls && !s->driving)
-		timer_set(s->base.loop, &s->kick, 0, drive);
+		timer_set(s->base.loop, &s->kick, loop_now(s->base.loop), drive);
 }
 
 /* Waits in the socket for a slice of time, operation after operation, then lets the loop look at the rest. */
@@ -321,8 +321,9 @@ static void drive(struct timer *t, uint64_t now)
 	       loop_now(s->base.loop) < until)
 		read_some(s);
 	s->driving = false;
+	/* not at 0: a timer that is always the first one would keep the time-outs from firing */
 	if (s->busy && s->link == LINK_OPEN && s->sent == request_bytes(exchange(s)))
-		timer_set(s->base.loop, &s->kick, 0, drive);
+		timer_set(s->base.loop, &s->kick, loop_now(s->base.loop), drive);
 }
 
 /* The connection stands, and is ours to use. */
