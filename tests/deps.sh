@@ -35,6 +35,8 @@ table() {
 	mandoc command mandoc check
 	scdoc command scdoc check
 	socat command socat check
+	curl command curl check
+	linux-libc-dev-arm64-cross file /usr/aarch64-linux-gnu/include/asm/unistd.h check
 	END
 	[ ! -f bpf/deps ] || cat bpf/deps
 }
