@@ -139,7 +139,7 @@ def test_every_case_through_ser2net(bench, tmp_path, device, ser2net, tuned):
 
 
 def test_several_targets_are_interleaved_and_compared(bench, micropython):
-    document = bench("a=builtin:", "b=builtin:?delay=2ms", f"mp=exec:{micropython}", "--case", "exec,print", runs=4)
+    document = bench("a=builtin:", "b=builtin:?delay=30ms", f"mp=exec:{micropython}", "--case", "exec,print", runs=4)
     check_all_succeeded(document, 2)
     for name in ("exec", "print"):
         orders = {b["target"]: [r["order"] for r in b["runs"]] for b in of(document, name)}
