@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "stats/summary.h"
+#include "tftp-batching.h"
 #include "tftp-search.h"
 
 /* A larger window or block that gains less than this is not worth its risk. */
@@ -312,7 +313,8 @@ int tftp_advice_add(struct tftp_cases *c, struct document *d, const struct measu
 			return -1;
 		if (c->n_cases <= 4 && advise_block(c, i, d, &m->benchmark[i], e) < 0)
 			return -1;
-		if (tftp_search_advise(c, i, d, &m->benchmark[i], e) < 0)
+		if (tftp_search_advise(c, i, d, &m->benchmark[i], e) < 0 ||
+		    tftp_batching_advise(c, i, d, &m->benchmark[i], e) < 0)
 			return -1;
 		if (advise_link(c, i, d, &m->benchmark[i], e) < 0)
 			return -1;

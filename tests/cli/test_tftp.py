@@ -9,6 +9,7 @@ import select
 import shutil
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -625,6 +626,25 @@ def test_batch_on_and_off_by_counts(mpbench):
     assert "syscalls.sendmmsg" not in off and "syscalls.recvmmsg" not in off
     assert on["syscalls.sendmmsg"] <= 129 and on["syscalls.sendto"] <= 2
     assert on["syscalls.total"] < off["syscalls.total"] / 4
+
+
+@pytest.mark.parametrize("how,evidence,remedy", [("spin", "recvmmsg calls failed", "non-blocking"), ("hold", "had to repeat", "MSG_WAITFORONE")])
+def test_a_useless_recvmmsg_is_a_finding(how, evidence, remedy, mpbench):
+    script = pathlib.Path(__file__).parents[1] / "peers" / "recvmmsg_server.py"
+    server = subprocess.Popen([sys.executable, script, how], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    try:
+        port, pid = server.stdout.readline().split()
+        r = mpbench("bench-tftp", "--json", "--runs", "2", "-n", "20", "--case", "request", "--no-tsize", "-b", "0", "--retransmit", "50ms",
+                    f"--syscalls=pid:{pid},auto", f"tftp://127.0.0.1:{port}/small")
+    finally:
+        server.kill()
+        server.communicate()
+    assert r.returncode == 0, r.stderr
+    doc = document(r)
+    if "syscalls.total" not in doc["benchmarks"][0]["metrics"]:
+        pytest.skip("system calls cannot be counted here")
+    found = [f for f in doc["findings"] if f["code"] == "tftp-recvmmsg"]
+    assert len(found) == 1 and evidence in found[0]["evidence"] and remedy in found[0]["remedy"], found
 
 
 def test_no_file_is_left_behind(mpbench, tmp_path):
