@@ -213,23 +213,29 @@ static int write_special(const char *path, const char *data, size_t len, struct 
 	return emit_fd(fd, data, len, path, e);
 }
 
+int emit_bytes(const char *data, size_t len, const char *path, struct err *e)
+{
+	CLEANUP_FREE char *real = NULL;
+	struct stat old;
+
+	if (strcmp(path, "-") == 0)
+		return emit_fd(STDOUT_FILENO, data, len, "standard output", e);
+	if (stat(path, &old) < 0)
+		return replace_file(path, NULL, data, len, e);
+	if (!S_ISREG(old.st_mode))
+		return write_special(path, data, len, e);
+	real = realpath(path, NULL);
+	if (!real)
+		return err_sys(e, ERR_INTERNAL, "write %s", path);
+	return replace_file(real, &old, data, len, e);
+}
+
 int emit_file(json_t *root, const char *path, struct err *e)
 {
 	CLEANUP_FREE char *text = NULL;
-	CLEANUP_FREE char *real = NULL;
-	struct stat old;
 	size_t len = 0;
 
 	if (emit_text(root, &text, &len, e) < 0)
 		return -1;
-	if (strcmp(path, "-") == 0)
-		return emit_fd(STDOUT_FILENO, text, len, "standard output", e);
-	if (stat(path, &old) < 0)
-		return replace_file(path, NULL, text, len, e);
-	if (!S_ISREG(old.st_mode))
-		return write_special(path, text, len, e);
-	real = realpath(path, NULL);
-	if (!real)
-		return err_sys(e, ERR_INTERNAL, "write %s", path);
-	return replace_file(real, &old, text, len, e);
+	return emit_bytes(text, len, path, e);
 }
