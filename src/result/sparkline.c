@@ -1,4 +1,4 @@
-/* A histogram in one line of text, on a logarithmic axis. */
+/* A histogram in one line of text, on a logarithmic axis; values in order, on a linear one. */
 #include <math.h>
 #include <string.h>
 
@@ -48,24 +48,31 @@ void sparkline_add(struct sparkline *s, const json_t *distribution)
 	}
 }
 
-void sparkline_draw(const struct sparkline *s, bool utf8, struct buf *out)
+static void add_level(int level, bool utf8, struct buf *out)
 {
 	static const char *const blocks[] = { "\u2581", "\u2582", "\u2583", "\u2584",
 					      "\u2585", "\u2586", "\u2587", "\u2588" };
 	static const char *const ascii[] = { "_", ".", ":", "-", "=", "+", "*", "#" };
+
+	buf_adds(out, (utf8 ? blocks : ascii)[level < 0 ? 0 : level > 7 ? 7 : level]);
+}
+
+void sparkline_level(double height, bool utf8, struct buf *out)
+{
+	add_level(height > 0 ? (int)(fmin(height, 1) * 7 + 0.5) : 0, utf8, out);
+}
+
+void sparkline_draw(const struct sparkline *s, bool utf8, struct buf *out)
+{
 	double top = 0;
 
 	for (unsigned i = 0; i < s->cells; i++)
 		top = s->count[i] > top ? s->count[i] : top;
 	for (unsigned i = 0; i < s->cells; i++) {
-		int level = top > 0 ? (int)(s->count[i] / top * 8 - 1e-9) : 0;
-
 		if (s->count[i] <= 0)
 			buf_addc(out, ' ');
 		else
-			buf_adds(out, (utf8 ? blocks : ascii)[level < 0	  ? 0
-							      : level > 7 ? 7
-									  : level]);
+			add_level(top > 0 ? (int)(s->count[i] / top * 8 - 1e-9) : 0, utf8, out);
 	}
 }
 
@@ -78,4 +85,37 @@ int table_sparkline(const json_t *distribution, unsigned cells, bool utf8, struc
 	sparkline_add(&s, distribution);
 	sparkline_draw(&s, utf8, out);
 	return out->failed ? -1 : 0;
+}
+
+static double mean_of(const double *v, size_t from, size_t to)
+{
+	double sum = 0;
+	size_t n = 0;
+
+	for (size_t i = from; i < to; i++)
+		if (isfinite(v[i])) {
+			sum += v[i];
+			n++;
+		}
+	return n ? sum / (double)n : (double)NAN;
+}
+
+unsigned sparkline_values(const double *v, size_t n, unsigned cells, bool utf8, struct buf *out)
+{
+	double cell[SPARKLINE_VALUES_MAX], lo = (double)INFINITY, hi = -(double)INFINITY;
+	size_t used = cells < SPARKLINE_VALUES_MAX ? cells : SPARKLINE_VALUES_MAX;
+
+	used = n < used ? n : used;
+	for (size_t i = 0; i < used; i++) {
+		cell[i] = mean_of(v, i * n / used, (i + 1) * n / used);
+		lo = fmin(lo, cell[i]);
+		hi = fmax(hi, cell[i]);
+	}
+	for (size_t i = 0; i < used; i++) {
+		if (isnan(cell[i]))
+			buf_addc(out, '!');
+		else
+			sparkline_level(hi > lo ? (cell[i] - lo) / (hi - lo) : 0.5, utf8, out);
+	}
+	return (unsigned)used;
 }
