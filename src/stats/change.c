@@ -105,6 +105,28 @@ static void take_back_small(struct search *s)
 	}
 }
 
+/*
+ * Where the levels on both sides, as they are known now, fit best. A rank sum is largest where ranks turn, and a few values that are high
+ * among the low ones pull it to them.
+ */
+static void refine(struct search *s, size_t i)
+{
+	struct change *c = &s->cut[i];
+	size_t from = i ? s->cut[i - 1].at : 0;
+	size_t to = i + 1 < s->n_cuts ? s->cut[i + 1].at : s->n;
+	double cost = 0, least = 0;
+
+	/* The cost of cutting after k, beyond that of cutting at `from`. */
+	for (size_t k = from; k + CHANGE_SEGMENT_MIN < to; k++) {
+		cost += fabs(s->v[k] - c->before) - fabs(s->v[k] - c->after);
+		if (k + 1 >= from + CHANGE_SEGMENT_MIN &&
+		    (k + 1 == from + CHANGE_SEGMENT_MIN || cost < least)) {
+			least = cost;
+			c->at = k + 1;
+		}
+	}
+}
+
 int change_find(const double *v, size_t n, const struct change_options *o, struct change *out,
 		size_t max, size_t *n_out, struct err *e)
 {
@@ -118,6 +140,9 @@ int change_find(const double *v, size_t n, const struct change_options *o, struc
 		return err_nomem(e);
 	if (cut_all(&s, e) < 0)
 		return -1;
+	take_back_small(&s);
+	for (size_t i = 0; i < s.n_cuts; i++)
+		refine(&s, i);
 	take_back_small(&s);
 	*n_out = s.n_cuts < max ? s.n_cuts : max;
 	if (*n_out)
