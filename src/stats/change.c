@@ -9,6 +9,9 @@
 #include "stats/rank.h"
 #include "stats/summary.h"
 
+/* Shorter windows cannot reach the level that they are left with. */
+enum { WINDOW_MIN = 20 };
+
 struct search {
 	const double *v;
 	size_t n;
@@ -26,8 +29,9 @@ static double median(struct search *s, size_t from, size_t to)
 	return summary_median_sorted(s->scratch, to - from);
 }
 
-/* The best place to cut v[from..to); out->at 0 when none is good enough. */
-static int best_cut(struct search *s, size_t from, size_t to, struct change *out, struct err *e)
+/* The best place to cut v[from..to), with its p below `level`; out->at 0 when there is none. */
+static int cut_window(struct search *s, size_t from, size_t to, double level, struct change *out,
+		      struct err *e)
 {
 	size_t n = to - from;
 	double sum = 0, best = 0, size = (double)n;
@@ -48,8 +52,39 @@ static int best_cut(struct search *s, size_t from, size_t to, struct change *out
 		}
 	}
 	out->p = fmin(1, 2 * exp(-6 * best * best / (size * size * size + size * size)));
-	if (out->p >= s->o->p)
+	if (out->p >= level)
 		out->at = 0;
+	return 0;
+}
+
+/* Windows of each length overlap by half. */
+static size_t windows(size_t n, size_t length)
+{
+	return (n - length) / (length / 2) + 1;
+}
+
+/*
+ * The whole first. A level that rose and came back hides there, for both sides of any cut are half high: then windows of half
+ * the length, a quarter... are tried, which share the same error among them.
+ */
+static int best_cut(struct search *s, size_t from, size_t to, struct change *out, struct err *e)
+{
+	size_t n = to - from, count = 0;
+	struct change found;
+
+	if (cut_window(s, from, to, s->o->p, out, e) < 0)
+		return -1;
+	for (size_t length = n / 2; !out->at && length >= WINDOW_MIN; length /= 2)
+		count += windows(n, length);
+	for (size_t length = n / 2; count && length >= WINDOW_MIN; length /= 2)
+		for (size_t i = 0; i < windows(n, length); i++) {
+			size_t at = from + i * (length / 2);
+
+			if (cut_window(s, at, at + length, s->o->p / (double)count, &found, e) < 0)
+				return -1;
+			if (found.at && (!out->at || found.p < out->p))
+				*out = found;
+		}
 	return 0;
 }
 

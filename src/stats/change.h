@@ -8,7 +8,8 @@
 /*
  * Values in time order are cut in two where the rank-sum statistic of the part before against the part after is largest
  * (Pettitt 1979), as long as its p (2 exp(-6 K^2 / (n^3 + n^2)), conservative for short parts) is below `p`; the parts
- * are cut again likewise. Of the cuts, those between whose sides the medians differ by less than `magnitude` of the
+ * are cut again likewise. Where the whole has no such place, overlapping windows of half its length, a quarter... are searched, at a
+ * level of `p` divided by their number: a level that rises and comes back is seen so. Of the cuts, those between whose sides the medians differ by less than `magnitude` of the
  * earlier one are taken back, the smallest first; the others move to where the medians of both sides fit best. Ranks make single outliers harmless; the magnitude keeps
  * autocorrelated noise from counting as change. No part is shorter than CHANGE_SEGMENT_MIN.
  */

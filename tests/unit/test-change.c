@@ -123,6 +123,28 @@ static void several_steps_have_their_levels(void **state)
 	assert_true(c[0].p < 0.01 && c[1].p < 0.01);
 }
 
+/* A regression that was mended: on the whole, both sides of any cut look alike. */
+static void a_rise_that_came_back_is_found(void **state)
+{
+	struct random r = { 5 };
+	int found = 0;
+
+	(void)state;
+	for (int k = 0; k < SERIES; k++) {
+		double v[POINTS];
+		struct change c[POINTS];
+		size_t from = 20 + random_u64(&r) % 30, to = from + 20 + random_u64(&r) % 10, n;
+
+		for (size_t i = 0; i < POINTS; i++)
+			v[i] = (1 + 0.02 * random_normal(&r)) * (i >= from && i < to ? 1.08 : 1);
+		n = find(v, POINTS, c);
+		found += n == 2 && c[0].at + 3 >= from && c[0].at <= from + 3 &&
+			 c[1].at + 3 >= to && c[1].at <= to + 3;
+	}
+	print_message("a rise of 8 %% over 20 to 29 results found in %d of %d\n", found, SERIES);
+	assert_true(found >= SERIES * 90 / 100);
+}
+
 static void small_steps_and_outliers_do_not_count(void **state)
 {
 	struct change c[POINTS];
@@ -147,6 +169,7 @@ int main(void)
 		cmocka_unit_test(level_holds_without_a_magnitude),
 		cmocka_unit_test(steps_are_found),
 		cmocka_unit_test(several_steps_have_their_levels),
+		cmocka_unit_test(a_rise_that_came_back_is_found),
 		cmocka_unit_test(small_steps_and_outliers_do_not_count),
 	};
 
