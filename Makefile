@@ -271,7 +271,8 @@ ANALYZE_KEEPERS := src/base/url.c src/io/impair.c src/measure/engine.c src/peer/
 $(ANALYZE_KEEPERS:%=$(BUILD)/lint/analyze/%.ok): LINT_CFLAGS += -Wno-analyzer-malloc-leak
 
 # The same with the strings of a file, a case or a metric of a side, and the parts of a restored run.
-$(BUILD)/lint/analyze/src/result/side.c.ok $(BUILD)/lint/analyze/src/result/restore.c.ok: LINT_CFLAGS += -Wno-analyzer-malloc-leak
+$(BUILD)/lint/analyze/src/result/history.c.ok $(BUILD)/lint/analyze/src/result/side.c.ok \
+$(BUILD)/lint/analyze/src/result/restore.c.ok: LINT_CFLAGS += -Wno-analyzer-malloc-leak
 
 -include $(ANALYZE_STAMP:%=%.d) $(TIDY_STAMP:%=%.d)
 

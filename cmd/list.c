@@ -23,6 +23,7 @@ extern const struct cmd cmd_serve_repl;
 extern const struct cmd cmd_serve_rpyc;
 extern const struct cmd cmd_serve_tftp;
 extern const struct cmd cmd_trace_syscalls;
+extern const struct cmd cmd_trend;
 extern const struct cmd cmd_validate;
 
 /* One line here and one above per subcommand; the order is that of the list. */
@@ -37,6 +38,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_merge,
 	&cmd_export,
 	&cmd_validate,
+	&cmd_trend,
 	&cmd_trace_syscalls,
 	&cmd_bridge,
 	&cmd_relay,

@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 
+import jsonschema
 import pytest
 
+import results
 import schema_check
 from conftest import MPBENCH, TOP
 
@@ -30,6 +32,26 @@ def shape(value, key=""):
     if isinstance(value, list):
         return [shape(value[0])] if value else []
     return "text" if isinstance(value, str) else "bool" if isinstance(value, bool) else "number"
+
+
+def closed(name):
+    """The validator of a schema that takes no key but those that it describes."""
+    return jsonschema.Draft202012Validator(schema_check.close(json.loads((EXAMPLES.parent / f"{name}.json").read_text())))
+
+
+def test_the_example_of_trend_has_the_shape_of_today(mpbench, tmp_path):
+    for i in range(24):
+        results.write(tmp_path / f"night-{i:02d}.json", results.latency(
+            50000 if i < 16 else 55000, seed=i, run_id=f"{i:032x}", vcs={"commit": f"{i:07x}"},
+            started_at=f"2026-01-{i + 1:02d}T02:00:00.000Z"))
+    r = subprocess.run([MPBENCH, "trend", ".", "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    path = EXAMPLES / "trend.json"
+    if os.environ.get("MPBENCH_EXAMPLES") == "write":
+        path.write_text(r.stdout)
+    example = json.loads(path.read_text())
+    schema_check.check(example, closed("trend-1"))
+    assert example["rows"][0]["changes"] and shape(example) == shape(json.loads(r.stdout))
 
 
 @pytest.mark.native
