@@ -120,6 +120,9 @@ enum metric_kind {
 	M_SERVER_CPU,
 	M_TIME_TO_LAST,
 	M_FAIRNESS,
+	M_CALLS,
+	M_RECEIVE_BATCH,
+	M_SEND_BATCH,
 	M_COUNT,
 };
 
@@ -139,6 +142,9 @@ static const struct {
 	[M_SERVER_CPU] = { "server.cpu_per_mib", "ns", BETTER_LOWER },
 	[M_TIME_TO_LAST] = { "time_to_last", "ns", BETTER_LOWER },
 	[M_FAIRNESS] = { "fairness", "ratio", BETTER_HIGHER },
+	[M_CALLS] = { "calls_per_block", "count", BETTER_LOWER },
+	[M_RECEIVE_BATCH] = { "recvmmsg.batch", "count", BETTER_HIGHER },
+	[M_SEND_BATCH] = { "sendmmsg.batch", "count", BETTER_HIGHER },
 };
 
 static double per_mib(const struct usage *u, uint64_t bytes)
@@ -155,6 +161,28 @@ static double fairness(const struct run *run)
 
 	return d && d->series.n && d->series.max ? (double)d->series.min / (double)d->series.max
 						 : (double)NAN;
+}
+
+/* Counted system calls of one run for each block that moved; NaN where they were not counted. */
+static double calls_per_block(const struct run *run, uint64_t blocks)
+{
+	uint64_t calls = 0;
+
+	for (size_t i = 0; i < run->syscalls.n; i++)
+		calls += run->syscalls.count[i].calls;
+	return run->syscalls.known && blocks ? (double)calls / (double)blocks : (double)NAN;
+}
+
+/* Messages in each call of that name that brought or took any. */
+static double batch_of(const struct run *run, const char *name)
+{
+	for (size_t i = 0; run->syscalls.known && i < run->syscalls.n; i++) {
+		const struct syscall_count *c = &run->syscalls.count[i];
+
+		if (strcmp(c->name, name) == 0 && c->calls > c->errors)
+			return (double)c->messages / (double)(c->calls - c->errors);
+	}
+	return (double)NAN;
 }
 
 static double metric_value(enum metric_kind k, const struct tftp_window *w, const struct run *run)
@@ -184,6 +212,12 @@ static double metric_value(enum metric_kind k, const struct tftp_window *w, cons
 		return per_mib(&run->server, run->bytes);
 	case M_TIME_TO_LAST:
 		return (double)run->duration_ns;
+	case M_CALLS:
+		return calls_per_block(run, t->data_packets);
+	case M_RECEIVE_BATCH:
+		return batch_of(run, "recvmmsg");
+	case M_SEND_BATCH:
+		return batch_of(run, "sendmmsg");
 	default:
 		return fairness(run);
 	}

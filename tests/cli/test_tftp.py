@@ -621,6 +621,12 @@ def test_batch_on_and_off_by_counts(mpbench):
         pytest.skip("system calls cannot be counted here")
     off = {k: v["summary"]["median"] for k, v in metrics["off"].items() if k.startswith("syscalls.")}
     on = {k: v["summary"]["median"] for k, v in metrics["on"].items() if k.startswith("syscalls.")}
+    # the same for each block, and how many datagrams a call took
+    for way in ("on", "off"):
+        each = metrics[way]["calls_per_block"]["summary"]["median"]
+        assert each == pytest.approx(metrics[way]["syscalls.total"]["summary"]["median"] / 2049, rel=1e-3)
+    # a message holds a whole window, which the kernel cuts
+    assert metrics["on"]["sendmmsg.batch"]["summary"]["median"] >= 1
     # OACK and 2,049 blocks, one by one
     assert off["syscalls.sendto"] == 2050
     assert "syscalls.sendmmsg" not in off and "syscalls.recvmmsg" not in off
