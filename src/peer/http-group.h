@@ -27,7 +27,7 @@ void http_group_leave(struct http_plan *p, struct http_group *g);
 
 /* A session whose requests libcurl does as a whole; takes its place in the group over. */
 int http_whole_session_new(struct http_plan *p, struct http_group *g, struct loop *loop,
-			   struct session **out, struct err *e) ERR_MUST_CHECK;
+			   uint64_t *answered, struct session **out, struct err *e) ERR_MUST_CHECK;
 
 /*
  * How far a body is as expected, from zeroed memory. http_body_take returns false at the first byte that is not;

@@ -22,6 +22,7 @@ struct http_session {
 	struct session base;
 	struct http_plan *plan;
 	struct http_group *group;
+	uint64_t *answered;
 	struct http_handle *handle; /* made when libcurl has to connect for the first time */
 	enum link link;
 	int fd;
@@ -100,6 +101,8 @@ static void end_operation(struct http_session *s, uint64_t now)
 		s->o.mark_ns[3] = s->o.first_ns;
 		link_drop(s);
 	}
+	if (s->answered && !s->o.failure)
+		++*s->answered;
 	answer(s);
 }
 
@@ -561,7 +564,7 @@ static const struct session_ops session_ops = {
 };
 
 static int fast_session_new(struct http_plan *p, struct http_group *g, struct loop *loop,
-			    struct session **out, struct err *e)
+			    uint64_t *answered, struct session **out, struct err *e)
 {
 	struct http_session *s = calloc(1, sizeof(*s));
 
@@ -571,12 +574,14 @@ static int fast_session_new(struct http_plan *p, struct http_group *g, struct lo
 	s->base.loop = loop;
 	s->plan = p;
 	s->group = g;
+	s->answered = answered;
 	s->fd = -1;
 	*out = &s->base;
 	return 0;
 }
 
-int http_session_new(struct http_plan *p, struct loop *loop, struct session **out, struct err *e)
+int http_session_new(struct http_plan *p, struct loop *loop, uint64_t *answered,
+		     struct session **out, struct err *e)
 {
 	struct http_group *g;
 	int rc;
@@ -584,9 +589,9 @@ int http_session_new(struct http_plan *p, struct loop *loop, struct session **ou
 	if (http_group_join(p, loop, &g, e) < 0)
 		return -1;
 	if (p->fast || p->work == HTTP_CONNECT)
-		rc = fast_session_new(p, g, loop, out, e);
+		rc = fast_session_new(p, g, loop, answered, out, e);
 	else
-		rc = http_whole_session_new(p, g, loop, out, e);
+		rc = http_whole_session_new(p, g, loop, answered, out, e);
 	if (rc < 0)
 		http_group_leave(p, g);
 	return rc;

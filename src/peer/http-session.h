@@ -76,11 +76,11 @@ int http_plan_init(struct http_plan *p, struct err *e) ERR_MUST_CHECK;
 /* After the last session was freed. */
 void http_plan_done(struct http_plan *p);
 /*
- * A new session. A connection that the server has closed is made anew as part of the operation that needs it. Words of
+ * A new session; *answered (may be NULL) counts the operations that succeeded. A connection that the server has closed is made anew as part of the operation that needs it. Words of
  * failures: http-NNN (a status that is no 2xx), refused, dns, tls, connect, timeout, closed (in the middle), bad-answer
  * (no HTTP), corrupt (another body than expected).
  */
-int http_session_new(struct http_plan *p, struct loop *loop, struct session **out,
-		     struct err *e) ERR_MUST_CHECK;
+int http_session_new(struct http_plan *p, struct loop *loop, uint64_t *answered,
+		     struct session **out, struct err *e) ERR_MUST_CHECK;
 /* Between windows, when no session is being driven: sums and clears what was counted. */
 void http_plan_collect(struct http_plan *p, struct http_tally *out);

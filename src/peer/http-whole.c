@@ -11,6 +11,7 @@ struct whole_session {
 	struct session base;
 	struct http_plan *plan;
 	struct http_group *group;
+	uint64_t *answered;
 	struct http_handle *handle;
 	bool busy;
 	size_t at; /* exchange of the operation */
@@ -76,6 +77,8 @@ static void end_operation(struct whole_session *s)
 		s->o.first_ns = s->o.done_ns;
 	if (s->plan->work == HTTP_READY && s->o.first_ns)
 		s->o.done_ns = s->o.first_ns;
+	if (s->answered)
+		++*s->answered;
 	answer(s);
 }
 
@@ -205,7 +208,7 @@ static const struct session_ops session_ops = {
 };
 
 int http_whole_session_new(struct http_plan *p, struct http_group *g, struct loop *loop,
-			   struct session **out, struct err *e)
+			   uint64_t *answered, struct session **out, struct err *e)
 {
 	struct whole_session *s = calloc(1, sizeof(*s));
 
@@ -215,6 +218,7 @@ int http_whole_session_new(struct http_plan *p, struct http_group *g, struct loo
 	s->base.loop = loop;
 	s->plan = p;
 	s->group = g;
+	s->answered = answered;
 	if (http_handle_new(&s->handle, g->curl, &p->place, &handle_ops, s, e) < 0) {
 		free(s);
 		return -1;

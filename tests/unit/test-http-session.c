@@ -150,6 +150,7 @@ struct fixture {
 	struct session *session;
 	struct outcome o;
 	char detail[512];
+	uint64_t answered;
 	bool over;
 };
 
@@ -228,7 +229,7 @@ static void begin(struct fixture *f)
 	struct err e;
 
 	write_heads(f);
-	assert_int_equal(http_session_new(&f->plan, f->loop, &f->session, &e), 0);
+	assert_int_equal(http_session_new(&f->plan, f->loop, &f->answered, &f->session, &e), 0);
 	f->session->owner = f;
 	f->session->done = done;
 	run(f, f->session->ops->open);
@@ -300,6 +301,7 @@ static void test_kept(void **state)
 			assert_int_equal(f.o.bytes, 4);
 		}
 		assert_int_equal(f.server.accepted, 1);
+		assert_int_equal(f.answered, 3);
 		t = tear_down(&f);
 		assert_int_equal(t.opened, 1);
 		assert_int_equal(t.requests, 3);
