@@ -29,6 +29,7 @@ static const struct opt table[] = {
 	OPT_ENUM_ROW(0, "sequence", OPT_WHAT, struct rpc_opts, sequence, rpc_sequence_names, "RPyC: one request a call, or Python's three"),
 	OPT_ENUM_ROW(0, "compress", OPT_WHAT, struct rpc_opts, compress, rpc_compress_names, "RPyC: as Python does, above 3,000 bytes"),
 	OPT_U32_ROW(0, "in-flight", OPT_WHAT, struct rpc_opts, in_flight, "N", "RPyC: requests of an operation sent at once", .min = 1, .max = 1000),
+	OPT_GROUP(rpc_http_opts, struct rpc_http_opts, struct rpc_opts, http),
 	OPT_GROUP(plan_matrix_opts, struct plan, struct rpc_opts, plan),
 	OPT_GROUP(compare_opts, struct compare_opts, struct rpc_opts, compare),
 	OPT_GROUP(syscalls_opts, struct syscalls_opts, struct rpc_opts, syscalls),
@@ -91,7 +92,8 @@ static int run(int argc, char **argv, struct err *e)
 		if (o.concurrencies.v[i] > o.plan.concurrency)
 			o.plan.concurrency = (uint32_t)o.concurrencies.v[i];
 	}
-	if (plan_check(&o.plan, e) < 0 || common_init(&common, &o.common, "bench-rpc", e) < 0 ||
+	if (plan_check(&o.plan, e) < 0 || rpc_http_check(&o.http, e) < 0 ||
+	    common_init(&common, &o.common, "bench-rpc", e) < 0 ||
 	    rpc_cases_make(&c, &o, operands, n, &common.log, e) < 0)
 		return -1;
 	return measure(&c, &o, &common, argv, e);

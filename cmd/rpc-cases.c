@@ -16,7 +16,7 @@ enum {
 };
 
 /* A protocol is one row. */
-static const struct rpc_scheme *const rpc_schemes[] = { &rpc_scheme_rpyc, NULL };
+static const struct rpc_scheme *const rpc_schemes[] = { &rpc_scheme_rpyc, &rpc_scheme_http, NULL };
 
 const char *const rpc_case_names[] = { "connect",    "ready",	 "ping",     "echo",
 				       "upload",     "download", "transfer", "call",

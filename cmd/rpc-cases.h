@@ -8,6 +8,7 @@
 #include "io/session.h"
 #include "io/sock.h"
 #include "rpc-child.h"
+#include "rpc-http.h"
 
 enum { RPC_TARGETS_MAX = 16, RPC_CELLS_MAX = 1024, RPC_SCHEMES_MAX = 4 };
 
@@ -44,6 +45,7 @@ struct rpc_opts {
 	uint32_t in_flight;
 	const char *call, *against, *expect;
 	struct opt_strings args;
+	struct rpc_http_opts http;
 };
 
 /* What one case asks of a scheme. payload is `size` bytes that last as long as the cases. */
@@ -131,6 +133,7 @@ struct rpc_scheme {
 	void (*target_done)(struct rpc_target *t); /* t->facts may be NULL */
 };
 extern const struct rpc_scheme rpc_scheme_rpyc;
+extern const struct rpc_scheme rpc_scheme_http;
 
 struct rpc_cases {
 	const struct rpc_opts *opts;

@@ -64,6 +64,7 @@ struct http_plan {
 	size_t n_exchanges;
 	bool fast;  /* our own loop and parser for HTTP/1.1; else libcurl does it all */
 	bool fresh; /* a new connection for each operation */
+	bool connect_first; /* libcurl's, which connects with a request only: a session opens with the first exchange */
 	bool alone; /* one session in its thread, closed loop: wait in the socket, not in epoll */
 	bool count_sent, count_received; /* which bodies an outcome's bytes are */
 	unsigned sessions;		 /* how many at once, at most */

@@ -13,7 +13,7 @@ struct whole_session {
 	struct http_group *group;
 	uint64_t *answered;
 	struct http_handle *handle;
-	bool busy;
+	bool opening;
 	size_t at; /* exchange of the operation */
 	uint64_t began_ns;
 	struct http_body body;
@@ -30,7 +30,6 @@ static struct whole_session *session_of(struct session *s)
 
 static void answer(struct whole_session *s)
 {
-	s->busy = false;
 	s->base.done(&s->base, &s->o);
 }
 
@@ -89,6 +88,12 @@ static void request_done(void *ctx, const struct http_curl_result *r)
 	const char *word = r->status ? http_status_word(r->status) : NULL;
 
 	count(s, r);
+	if (s->opening && (r->status || !r->failure)) {
+		/* whatever it says: the connection stands */
+		s->o.first_ns = s->o.done_ns = loop_now(s->base.loop);
+		answer(s);
+		return;
+	}
 	note_times(s, r);
 	if (s->body.why[0]) {
 		fail(s, "corrupt", s->body.why);
@@ -120,6 +125,8 @@ static bool body_came(void *ctx, unsigned status, const void *data, size_t len)
 {
 	struct whole_session *s = ctx;
 
+	if (s->opening)
+		return true;
 	return status / 100 != 2 ||
 	       http_body_take(&s->body, s->group, &s->plan->exchange[s->at], data, len);
 }
@@ -164,14 +171,13 @@ static void session_start(struct session *base)
 	struct whole_session *s = session_of(base);
 
 	memset(&s->o, 0, sizeof(s->o));
-	s->busy = true;
+	s->opening = false;
 	s->at = 0;
 	s->o.sent_ns = loop_now(base->loop);
 	begin_exchange(s);
 }
 
-/* libcurl connects with the first request. */
-static void session_open(struct session *base)
+static void answer_at_once(struct session *base)
 {
 	struct whole_session *s = session_of(base);
 
@@ -180,11 +186,23 @@ static void session_open(struct session *base)
 	answer(s);
 }
 
+/* libcurl connects only with a request, so the first one is not an operation. */
+static void session_open(struct session *base)
+{
+	struct whole_session *s = session_of(base);
+
+	if (!s->plan->connect_first || s->plan->fresh || s->plan->work == HTTP_READY) {
+		answer_at_once(base);
+		return;
+	}
+	session_start(base);
+	s->opening = true;
+}
+
 static void session_cancel(struct session *base)
 {
 	struct whole_session *s = session_of(base);
 
-	s->busy = false;
 	http_handle_drop(s->handle);
 	base->broken = true;
 }
@@ -203,7 +221,7 @@ static const struct session_ops session_ops = {
 	.open = session_open,
 	.start = session_start,
 	.cancel = session_cancel,
-	.close = session_open,
+	.close = answer_at_once,
 	.free = session_free,
 };
 

@@ -622,6 +622,27 @@ static void test_stops_in_the_middle(void **state)
 	}
 }
 
+/* libcurl connects with a request only, which is then no operation, whatever it brings. */
+static void test_connect_first(void **state)
+{
+	struct fixture f;
+	struct http_tally t;
+
+	(void)state;
+	set_up(&f, CURL, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno");
+	f.server.script[1] = OK;
+	f.plan.connect_first = true;
+	begin(&f);
+	assert_null(f.o.failure);
+	assert_int_equal(f.server.requests, 1);
+	http_plan_collect(&f.plan, &t);
+	operate(&f);
+	assert_null(f.o.failure);
+	t = tear_down(&f);
+	assert_int_equal(t.opened, 0);
+	assert_int_equal(t.reused, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -630,6 +651,7 @@ int main(void)
 		cmocka_unit_test(test_closed_between),
 		cmocka_unit_test(test_new_connections),
 		cmocka_unit_test(test_connect_and_ready),
+		cmocka_unit_test(test_connect_first),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_statuses),
 		cmocka_unit_test(test_hostile),
