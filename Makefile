@@ -266,7 +266,7 @@ $(BUILD)/lint/tidy/%.ok: % .clang-tidy $(BUILD)/flags | $(BUILD)/gen/version-gen
 # The analyser loses the owner of what is stored into an element of an array or handed on inside a struct. Leaks of these
 # files are AddressSanitizer's to find.
 ANALYZE_KEEPERS := src/base/url.c src/io/impair.c src/measure/engine.c src/peer/command-session.c src/peer/repl-job.c \
-	src/peer/http-group.c src/peer/http-session.c src/peer/tftp-group.c src/result/side.c cmd/repl-cases.c cmd/tftp-search.c \
+	src/peer/http-group.c src/peer/http-session.c src/peer/tftp-group.c src/result/side.c cmd/repl-cases.c cmd/rpc-http.c cmd/tftp-search.c \
 	cmd/trace-json.c
 $(ANALYZE_KEEPERS:%=$(BUILD)/lint/analyze/%.ok): LINT_CFLAGS += -Wno-analyzer-malloc-leak
 

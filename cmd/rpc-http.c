@@ -110,9 +110,11 @@ static void add_call(struct buf *path, const char *call, const struct opt_string
 {
 	char mark = strchr(call, '?') ? '&' : '?';
 
-	if (call[0] != '/')
-		buf_addc(path, '/');
-	buf_adds(path, call);
+	if (call[0] == '/') {
+		buf_adds(path, call);
+		return;
+	}
+	buf_addf(path, "/%s", call);
 	for (size_t i = 0; i < args->n; i++) {
 		if (strchr(args->v[i], '='))
 			continue;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const http_phases[] = { "dns", "tcp", "tls", "answer", NULL };
+const char *const http_phases[] = { "phase.dns", "phase.tcp", "phase.tls", "phase.answer", NULL };
 
 int http_plan_init(struct http_plan *p, struct err *e)
 {

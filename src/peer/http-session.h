@@ -47,7 +47,7 @@ enum http_work {
 	HTTP_REQUEST, /* the exchanges, one after the other, on a connection that stays open where the server lets it */
 };
 
-/* Names of the marks that HTTP_READY and `fresh` requests set: "dns", "tcp", "tls", "answer", NULL. */
+/* Names of the marks that HTTP_READY and `fresh` requests set: "phase.dns", "phase.tcp", "phase.tls", "phase.answer", NULL. */
 extern const char *const http_phases[];
 
 /* Shared by all sessions of a case; not changed while one lives. */
