@@ -38,7 +38,7 @@ class Nginx:
         (self.dir / "www" / "1m").write_bytes(bytes(range(256)) * 4096)
         for one in (self.dir, self.dir / "www"):
             one.chmod(0o755)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost",
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=localhost",
                         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.dir / "key.pem", "-out",
                         self.dir / "cert.pem"], check=True, capture_output=True, stdin=subprocess.DEVNULL)
         self.cert = self.dir / "cert.pem"
