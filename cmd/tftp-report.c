@@ -239,7 +239,8 @@ static int derive_cell(const struct tftp_cell *cell, struct benchmark *b, struct
 	for (unsigned k = 0; k < M_COUNT; k++) {
 		struct extra_metric *x;
 
-		if (!applies((enum metric_kind)k, cell->kind))
+		if (!applies((enum metric_kind)k, cell->kind) ||
+		    (k >= M_CALLS && !(b->n_runs && b->run[0].syscalls.known)))
 			continue;
 		x = benchmark_add_metric(b, metrics[k].name, metrics[k].unit, metrics[k].better,
 					 false);
