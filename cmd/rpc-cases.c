@@ -80,22 +80,31 @@ static uint64_t next_random(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-static void fill(uint8_t *p, uint64_t n, int kind, uint64_t seed)
+static void fill_random(uint8_t *p, uint64_t n, uint64_t seed)
+{
+	uint64_t state = seed, word;
+
+	for (; n >= sizeof(word); p += sizeof(word), n -= sizeof(word)) {
+		word = next_random(&state);
+		memcpy(p, &word, sizeof(word));
+	}
+	word = next_random(&state);
+	memcpy(p, &word, n);
+}
+
+/* After the cases were made, so that an option that is refused does not wait for it. */
+static void fill_payload(struct rpc_cases *c)
 {
 	static const char words[] = "the quick brown fox jumps over the lazy dog; ";
-	uint64_t state = seed, word = 0;
+	enum { RANDOM, ZERO };
 
-	for (uint64_t i = 0; i < n; i++) {
-		if (kind == 1) {
-			p[i] = 0;
-		} else if (kind == 2) {
-			p[i] = (uint8_t)words[i % (sizeof(words) - 1)];
-		} else {
-			if (i % 8 == 0)
-				word = next_random(&state);
-			p[i] = (uint8_t)(word >> (8 * (i % 8)));
-		}
-	}
+	if (c->opts->payload == RANDOM)
+		fill_random(c->payload, c->payload_bytes, c->opts->plan.seed);
+	else if (c->opts->payload == ZERO)
+		memset(c->payload, 0, c->payload_bytes);
+	else
+		for (uint64_t i = 0; i < c->payload_bytes; i++)
+			c->payload[i] = (uint8_t)words[i % (sizeof(words) - 1)];
 }
 
 static struct opt_numbers sizes_of(const struct rpc_opts *o, enum rpc_kind kind);
@@ -116,7 +125,6 @@ static int make_payload(struct rpc_cases *c, const enum rpc_kind *kind, size_t n
 	if (!c->payload)
 		return err_nomem(e);
 	c->payload_bytes = most;
-	fill(c->payload, most, o->payload, o->plan.seed);
 	return 0;
 }
 
@@ -536,9 +544,10 @@ int rpc_cases_make(struct rpc_cases *c, const struct rpc_opts *o, const char *co
 		if (begin_target(c, i, e) < 0)
 			return -1;
 	}
-	if (begin_floors(c, e) < 0 || add_cases(c, e) < 0)
+	if (begin_floors(c, e) < 0 || add_cases(c, e) < 0 || add_own_clients(c, e) < 0)
 		return -1;
-	return add_own_clients(c, e);
+	fill_payload(c);
+	return 0;
 }
 
 void rpc_cases_done(struct rpc_cases *c)

@@ -6,6 +6,8 @@
 #include "peer/rpyc-session.h"
 #include "rpc-cases.h"
 
+enum { ANSWER_ROOM = 64 << 20 };
+
 /* A target's facts are struct rpyc_facts; a cell's plan is this. */
 struct rpyc_cell {
 	struct rpyc_plan plan;
@@ -162,6 +164,7 @@ static int fill(struct rpyc_cell *c, struct rpc_cell *cell, struct err *e)
 	p->python = o->sequence == 1;
 	p->compress = o->compress == 1;
 	p->fresh = w->fresh;
+	p->max_answer = ANSWER_ROOM + (size_t)w->size;
 	p->work = w->kind == RPC_CONNECT ? RPYC_WORK_CONNECT
 		  : w->kind == RPC_READY ? RPYC_WORK_READY
 					 : RPYC_WORK_CALL;

@@ -19,10 +19,10 @@ enum {
 };
 
 void rpyc_link_init(struct rpyc_link *l, struct loop *loop, const struct rpyc_link_ops *ops,
-		    struct rpyc_zip *zip, struct rpyc_tally *tally)
+		    struct rpyc_zip *zip, struct rpyc_tally *tally, size_t max)
 {
 	*l = (struct rpyc_link){ .ops = ops, .loop = loop, .zip = zip, .tally = tally, .fd = -1 };
-	rpyc_reader_init(&l->in, zip, RPYC_PAYLOAD_MAX);
+	rpyc_reader_init(&l->in, zip, max);
 }
 
 static void forget(struct rpyc_link *l)

@@ -78,8 +78,9 @@ struct rpyc_link {
 
 enum { RPYC_LINK_PENDING_MAX = 65536 };
 
+/* max: of an answer's bytes, inflated. */
 void rpyc_link_init(struct rpyc_link *l, struct loop *loop, const struct rpyc_link_ops *ops,
-		    struct rpyc_zip *zip, struct rpyc_tally *tally);
+		    struct rpyc_zip *zip, struct rpyc_tally *tally, size_t max);
 /* Closes and releases; legal on a zeroed one. */
 void rpyc_link_done(struct rpyc_link *l);
 /* Begins to connect, with TCP_NODELAY. `connected` or `failed` follows, also from inside the call. */

@@ -12,7 +12,7 @@
 enum { ROOT_MAX = 256, STEADY_MAX = 4096, DETAIL_MAX = 160 };
 #define REFUSED_WAIT (300 * NS_PER_MS) /* a server between two lives */
 #define REFUSED_AGAIN (5 * NS_PER_MS)
-#define LEAVE_WAIT NS_PER_SEC
+#define LEAVE_WAIT (200 * NS_PER_MS)
 
 const char *const rpyc_phases[] = { "tcp", "root", "answer", NULL };
 enum { MARK_TCP, MARK_ROOT, MARK_ANSWER };
@@ -662,7 +662,7 @@ int rpyc_session_new(struct rpyc_plan *p, struct loop *loop, uint64_t *answered,
 		free(r);
 		return -1;
 	}
-	rpyc_link_init(&r->link, loop, &link_ops, r->group->zip, &r->group->tally);
+	rpyc_link_init(&r->link, loop, &link_ops, r->group->zip, &r->group->tally, p->max_answer);
 	r->link.compress = p->compress;
 	*out = &r->s;
 	return 0;

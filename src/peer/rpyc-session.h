@@ -66,9 +66,10 @@ struct rpyc_plan {
 	size_t n_exchanges;
 	unsigned
 		in_flight; /* requests sent before the first answer is waited for; one exchange: it is done so often */
-	bool python;   /* GETATTR, CALL, DEL as conn.root.f() does; else one CALLATTR */
-	bool compress; /* as Python does */
-	bool fresh;    /* a new connection for each operation */
+	bool python;	   /* GETATTR, CALL, DEL as conn.root.f() does; else one CALLATTR */
+	bool compress;	   /* as Python does */
+	bool fresh;	   /* a new connection for each operation */
+	size_t max_answer; /* bytes of one, inflated; what exceeds it is a bad answer */
 	/* own: what the sessions of a thread share */
 	struct rpyc_group *groups;
 	void *lock;
