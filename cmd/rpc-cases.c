@@ -155,6 +155,13 @@ static struct rpc_cell *cell_new(struct rpc_cases *c, struct err *e)
 	return cell;
 }
 
+static void cell_free(struct rpc_cell *cell)
+{
+	free(cell->window);
+	free(cell->answered);
+	free(cell);
+}
+
 static void describe(struct engine_case *ec, const struct rpc_work *w, const struct rpc_opts *o)
 {
 	if (w->is_floor)
@@ -213,8 +220,9 @@ static int add_cell(struct rpc_cases *c, struct rpc_target *target, const struct
 	cell->target = target;
 	cell->work = *work;
 	cell->answered = calloc(work->concurrency, sizeof(*cell->answered));
-	if (!cell->answered) {
-		free(cell);
+	cell->window = calloc(o->plan.runs, sizeof(*cell->window));
+	if (!cell->answered || !cell->window) {
+		cell_free(cell);
 		return err_nomem(e);
 	}
 	cell->work.alone = work->concurrency <= o->plan.threads && !o->plan.rate;
@@ -223,8 +231,7 @@ static int add_cell(struct rpc_cases *c, struct rpc_target *target, const struct
 	rc = scheme->cell(cell, &ec, e);
 	if (rc != 0) {
 		scheme->cell_done(cell);
-		free(cell->answered);
-		free(cell);
+		cell_free(cell);
 		return rc < 0 ? -1 : 0;
 	}
 	c->cell[c->n_cases] = cell;
@@ -554,9 +561,7 @@ void rpc_cases_done(struct rpc_cases *c)
 {
 	for (size_t i = 0; i < c->n_cases; i++) {
 		c->cell[i]->target->scheme->cell_done(c->cell[i]);
-		free(c->cell[i]->window);
-		free(c->cell[i]->answered);
-		free(c->cell[i]);
+		cell_free(c->cell[i]);
 	}
 	for (size_t i = 0; c->target && i < c->n_all; i++) {
 		if (c->target[i].scheme)

@@ -103,7 +103,7 @@ struct rpc_cell {
 	void *plan; /* the scheme's; NULL where it needs none */
 	uint64_t *
 		answered; /* operations of each client in the window, counted by the scheme; one per client */
-	struct rpc_window *window; /* one per measured run, in order */
+	struct rpc_window *window; /* room for plan.runs, in order */
 	size_t n_windows;
 };
 

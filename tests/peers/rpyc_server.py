@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""An RPyC server of python3-rpyc: rpyc_server.py threaded|forking|pool|oneshot [KEY CERT]. Says its port on stdout.
+"""An RPyC server of python3-rpyc: rpyc_server.py threaded|forking|pool|oneshot [PORT]. Without a port it says which on stdout,
+and ends when its standard input does.
 
 `oneshot` serves one connection, as OneShotServer does, and then is started anew on the same port.
 """
@@ -12,7 +13,6 @@ import weakref
 
 import rpyc
 from rpyc.utils import server as servers
-from rpyc.utils.authenticators import SSLAuthenticator
 
 
 class Thing:
@@ -82,10 +82,10 @@ class Service(rpyc.Service):
         return seconds
 
 
-def make(kind, port, authenticator):
+def make(kind, port):
     cls = {"threaded": servers.ThreadedServer, "forking": servers.ForkingServer, "pool": servers.ThreadPoolServer,
            "oneshot": servers.OneShotServer}[kind]
-    return cls(Service, hostname="127.0.0.1", port=port, authenticator=authenticator, logger=quiet(),
+    return cls(Service, hostname="127.0.0.1", port=port, logger=quiet(),
                protocol_config={"allow_public_attrs": True})
 
 
@@ -97,14 +97,11 @@ def quiet():
 
 
 def main():
-    authenticator = None
-    if len(sys.argv) > 3:
-        authenticator = SSLAuthenticator(sys.argv[2], sys.argv[3])
-    # when who started this ends, this ends
-    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-    port = 0
+    port = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    if port == 0:
+        threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     while True:
-        server = make(sys.argv[1], port, authenticator)
+        server = make(sys.argv[1], port)
         server._listen()
         if port == 0:
             port = server.port
