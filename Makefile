@@ -267,7 +267,7 @@ $(BUILD)/lint/tidy/%.ok: % .clang-tidy $(BUILD)/flags | $(BUILD)/gen/version-gen
 # files are AddressSanitizer's to find.
 ANALYZE_KEEPERS := src/base/url.c src/io/impair.c src/measure/engine.c src/peer/command-session.c src/peer/repl-job.c \
 	src/peer/http-group.c src/peer/http-session.c src/peer/tftp-group.c src/result/side.c cmd/repl-cases.c cmd/rpc-http.c cmd/tftp-search.c \
-	cmd/trace-json.c
+	cmd/trace-json.c src/peer/iperf-client.c src/peer/iperf-sample.c src/peer/iperf-session.c cmd/iperf-cases.c
 $(ANALYZE_KEEPERS:%=$(BUILD)/lint/analyze/%.ok): LINT_CFLAGS += -Wno-analyzer-malloc-leak
 
 # The same with the strings of a file, a case or a metric of a side, and the parts of a restored run.

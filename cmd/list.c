@@ -13,6 +13,8 @@ extern const struct cmd cmd_doctor;
 extern const struct cmd cmd_export;
 extern const struct cmd cmd_help;
 extern const struct cmd cmd_manpage;
+extern const struct cmd cmd_iperf;
+extern const struct cmd cmd_iperf3;
 extern const struct cmd cmd_merge;
 extern const struct cmd cmd_pair;
 extern const struct cmd cmd_ports;
@@ -32,6 +34,8 @@ const struct cmd *const cmd_list[] = {
 	&cmd_bench_repl,
 	&cmd_bench_rpc,
 	&cmd_bench_tftp,
+	&cmd_iperf,
+	&cmd_iperf3,
 	&cmd_diff,
 	&cmd_check,
 	&cmd_pair,

@@ -337,6 +337,11 @@ static bool add_stream(json_t *list, const struct iperf3_stream_result *s)
 	if (ok && s->has_omitted)
 		ok = put(o, "omitted_errors", json_integer(s->omitted_errors)) &&
 		     put(o, "omitted_packets", json_integer(s->omitted_packets));
+	if (ok && s->has_exact)
+		ok = put(o, "unique_packets", json_integer(s->unique)) &&
+		     put(o, "duplicate_packets", json_integer(s->duplicates)) &&
+		     put(o, "reordered_packets", json_integer(s->reordered)) &&
+		     put(o, "late_packets", json_integer(s->late));
 	ok = ok && put_real(o, "start_time", s->start_s) && put_real(o, "end_time", s->end_s);
 	if (!ok) {
 		json_decref(o);
@@ -401,6 +406,10 @@ static int get_stream(struct iperf3_stream_result *s, const json_t *o, struct er
 	s->bytes = (uint64_t)bytes;
 	s->has_omitted = get_integer(o, "omitted_errors", &s->omitted_errors) &&
 			 get_integer(o, "omitted_packets", &s->omitted_packets);
+	s->has_exact = get_integer(o, "unique_packets", &s->unique) &&
+		       get_integer(o, "duplicate_packets", &s->duplicates) &&
+		       get_integer(o, "reordered_packets", &s->reordered) &&
+		       get_integer(o, "late_packets", &s->late);
 	if (!get_real(o, "start_time", &s->start_s))
 		s->start_s = 0;
 	if (!get_real(o, "end_time", &s->end_s))

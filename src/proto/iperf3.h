@@ -94,7 +94,11 @@ struct iperf3_stream_result {
 	int64_t retransmits, errors, packets, omitted_errors, omitted_packets;
 	double jitter_s, start_s, end_s;
 	bool has_omitted;
+	/* Sent only between two mpbench: what was received exactly, which iperf3's meaning cannot say. */
+	bool has_exact;
+	int64_t unique, duplicates, reordered, late;
 };
+#define IPERF3_VERSION_OURS "mpbench"
 
 struct iperf3_results {
 	double cpu_total, cpu_user, cpu_system; /* percent of one CPU */

@@ -82,9 +82,13 @@ static void count_text(char out[32], double n)
 static void value_cell(const struct table *t, enum tone tone, double value, const char *unit)
 {
 	char text[NUM_TEXT_MAX];
+	char *bits;
 
-	screen_right(&t->s, tone, isnan(value) ? "-" : num_format_unit(text, value, unit),
-		     VALUE_WIDTH);
+	num_format_unit(text, value, unit);
+	bits = strstr(text, "bit/s");
+	if (bits) /* "11.8 Gb": the column has no room for more */
+		bits[1] = '\0';
+	screen_right(&t->s, tone, isnan(value) ? "-" : text, VALUE_WIDTH);
 }
 
 /* The median of the runs' percentiles; where a run has too few samples, the percentile of all runs' samples together,

@@ -1,0 +1,412 @@
+"""iperf in both roles against Debian's iperf3, against itself, against scripted and hostile peers."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+from peers import iperf as peers
+
+TCP_ROWS = ["", "-R", "--bidir", "-P 4", "-Z", "--zerocopy=sendfile", "--zerocopy=msg", "--skip-rx-copy -R", "-O 1", "-l 1K",
+            "-b 20M", "-w 256K -M 1400 -N", "-C cubic --dscp 10", "--cport 0 -B 127.0.0.1", "--get-server-output"]
+LIMIT_ROWS = ["--bytes 10M", "-k 100", "--bytes 10M -R", "--bytes 10M -P 3", "-k 64 -l 4K"]
+UDP_ROWS = ["", "-R", "-P 2", "--udp-counters-64bit", "--bidir", "--gso off --gro off", "-l 8K"]
+
+
+class Serving:
+    def __init__(self, mpbench, *words):
+        read, write = os.pipe()
+        self.child = subprocess.Popen([mpbench.path, "iperf", "--server", "--port", "0", "--ready-fd", str(write), "--json",
+                                       *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      text=True, pass_fds=[write])
+        os.close(write)
+        with os.fdopen(read) as f:
+            self.port = int(f.readline() or 0)
+        assert self.port, self.child.communicate(timeout=30)
+        self.url = f"iperf3://127.0.0.1:{self.port}"
+
+    def tests(self, n):
+        """The next n tests that it reports."""
+        return [json.loads(self.child.stdout.readline()) for _ in range(n)]
+
+    def stop(self):
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+        out, err = self.child.communicate(timeout=60)
+        assert "Sanitizer" not in err, err
+        return self.child.returncode
+
+
+@pytest.fixture
+def serving(mpbench):
+    made = []
+
+    def make(*words):
+        made.append(Serving(mpbench, *words))
+        return made[-1]
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture(scope="module")
+def iperf3(peer):
+    return peer("iperf3")
+
+
+@pytest.fixture(scope="module")
+def iperf3_server(iperf3):
+    """Debian's server on a port of its own; it is asked again and again, which is what it is there for."""
+    for _ in range(10):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        child = subprocess.Popen([iperf3, "-s", "-B", "127.0.0.1", "-p", str(port)], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while child.poll() is None:
+            if f"0100007F:{port:04X} 00000000:0000 0A" in pathlib.Path("/proc/net/tcp").read_text():
+                yield f"iperf3://127.0.0.1:{port}"
+                child.kill()
+                child.wait()
+                return
+        child.wait()
+    pytest.fail("no port for iperf3")
+
+
+@pytest.fixture
+def fake():
+    made = []
+
+    def make(behave):
+        made.append(peers.Server(behave))
+        return made[-1]
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def measure(mpbench):
+    def run(*words, timeout=120):
+        r = subprocess.run([mpbench.path, "iperf", "--json", "--runs", "1", *words], stdin=subprocess.DEVNULL,
+                           capture_output=True, text=True, timeout=timeout)
+        assert "Sanitizer" not in r.stderr, r.stderr
+        return r
+    return run
+
+
+def flows(r):
+    assert r.returncode == 0, r.stderr
+    document = json.loads(r.stdout)
+    assert document["status"] == "complete"
+    run = document["extensions"]["iperf"]["cells"][0]["runs"][0]
+    return document, {k: run[k] for k in ("up", "down") if k in run}
+
+
+def value(document, name):
+    return document["benchmarks"][0]["metrics"][name]["values"][0]
+
+
+# --- client against Debian's server -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("row", TCP_ROWS)
+def test_tcp_client(measure, iperf3_server, row):
+    document, f = flows(measure(*row.split(), "-t", "0.3" if "-O" not in row else "1", "--busy-retry", "60", iperf3_server))
+    assert set(f) == ({"up", "down"} if "bidir" in row else {"down"} if "-R" in row else {"up"})
+    for one in f.values():
+        assert one["sent_bytes"] > 0 and one["received_bytes"] > 0
+    if "up" in f and "-O" not in row:
+        # what a timed test has sent may be on its way still when it ends, but never more than the buffers hold
+        assert 0 <= f["up"]["sent_bytes"] - f["up"]["received_bytes"] < 64 << 20
+    assert value(document, "throughput") > 0
+    if "server-output" in row:
+        assert "receiver" in document["extensions"]["iperf"]["cells"][0]["server_output"]
+    if "-C cubic" in row:
+        assert document["extensions"]["iperf"]["cells"][0]["congestion"] == "cubic"
+
+
+@pytest.mark.parametrize("row", LIMIT_ROWS)
+def test_limits_are_exact(measure, iperf3_server, row):
+    document, f = flows(measure(*row.split(), "--busy-retry", "60", iperf3_server))
+    want = 64 * 4096 if "-l 4K" in row else 100 * 131072 if "-k" in row else 10 << 20
+    one = f["down" if "-R" in row else "up"]
+    assert one["received_bytes"] == want
+    if "-R" not in row:  # iperf3 sends on until it is told to stop
+        assert one["sent_bytes"] == want
+
+
+@pytest.mark.parametrize("row", UDP_ROWS)
+def test_udp_client(measure, iperf3_server, row):
+    document, f = flows(measure("-u", "-b", "5M", *row.split(), "-t", "0.3", "--busy-retry", "60", iperf3_server))
+    for name, one in f.items():
+        assert one["datagrams"] > 0 and one["lost"] == one["datagrams"] - one["unique"]
+        assert one["exact"] == (name == "down")
+    assert value(document, "loss_ratio") is not None
+    assert value(document, "jitter") is not None
+
+
+def test_zero_duration(measure, iperf3_server):
+    document, f = flows(measure("--time", "0", "--busy-retry", "60", iperf3_server))
+    assert f["up"]["sent_bytes"] == f["up"]["received_bytes"] == 0
+    assert document["benchmarks"][0]["runs"][0]["failed"] == 0
+
+
+@pytest.mark.own_documents
+def test_our_json_as_iperf3s(mpbench, iperf3, serving):
+    """The same test by both clients: what iperf3 says stands at the same place in ours, with the same type."""
+    server = serving()
+    ours = subprocess.run([mpbench.path, "iperf3", "-c", "127.0.0.1", "-p", str(server.port), "-t", "1", "-i", "1", "-J"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert ours.returncode == 0, ours.stderr
+    theirs = subprocess.run([iperf3, "-c", "127.0.0.1", "-p", str(server.port), "-t", "1", "-J"],
+                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert theirs.returncode == 0, theirs.stdout
+    lacking = []
+
+    def compare(a, b, path):
+        if isinstance(a, dict):
+            for key in a:
+                if key not in b:
+                    lacking.append(f"{path}.{key}")
+                else:
+                    compare(a[key], b[key], f"{path}.{key}")
+        elif isinstance(a, list) and a:
+            assert b, path
+            compare(a[0], b[0], path + "[]")
+        elif isinstance(a, (int, float)) and not isinstance(a, bool):
+            assert isinstance(b, (int, float)), path
+        else:
+            assert type(a) is type(b), path
+    compare(json.loads(theirs.stdout), json.loads(ours.stdout), "")
+    assert not lacking
+
+
+@pytest.mark.own_documents
+def test_json_stream(mpbench, serving):
+    server = serving()
+    r = subprocess.run([mpbench.path, "iperf3", "-c", "127.0.0.1", "-p", str(server.port), "-t", "1", "-i", "0.2",
+                        "--json-stream"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+    events = [json.loads(line) for line in r.stdout.splitlines()]
+    assert [e["event"] for e in (events[0], events[-1])] == ["start", "end"]
+    assert all(e["event"] == "interval" for e in events[1:-1]) and len(events) > 3
+    assert events[-1]["data"]["sum_sent"]["bytes"] == sum(e["data"]["sum"]["bytes"] for e in events[1:-1])
+
+
+# --- Debian's client against our server -----------------------------------------------------------------------------------
+
+CLIENT_ROWS = ["", "-R", "--bidir", "-P 4", "-O 1", "-n 10M", "-k 100", "-Z", "-n 10M -R", "--get-server-output", "-u -b 5M",
+               "-u -b 5M -R", "-u -b 5M -P 2", "-u -b 5M --udp-counters-64bit", "-u -b 5M --bidir", "-w 256K -M 1400 -N"]
+
+
+def test_server(iperf3, serving):
+    """All rows against one server, which must be ready for the next one each time."""
+    server = serving()
+    for row in CLIENT_ROWS:
+        limit = ([] if "-n" in row or "-k" in row else ["-t", "1"] if row in ("", "-O 1", "-u -b 5M") else
+                 ["-n", "100K"] if "-u" in row else ["-n", "20M"])
+        r = subprocess.run([iperf3, "-c", "127.0.0.1", "-p", str(server.port), "-J", *row.split(), *limit],
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        document = json.loads(r.stdout)
+        assert r.returncode == 0 and "error" not in document, (row, document.get("error"))
+        [test] = server.tests(1)
+        assert test["complete"], (row, test)
+        end = document["end"]
+        if "-u" in row:
+            assert end["sum"]["packets"] > 0, row
+        else:
+            ours = sum(s["bytes"] for s in test["results"]["streams"])
+            if "bidir" not in row:
+                assert ours == end["sum_sent" if "-R" in row else "sum_received"]["bytes"], row
+        if row == "-n 10M -R":
+            assert end["sum_sent"]["bytes"] == end["sum_received"]["bytes"] == 10 << 20
+    assert server.stop() in (0, 128 + signal.SIGTERM)
+
+
+def test_own_client_and_server_agree(measure, serving):
+    server = serving()
+    for row in ["--bytes 20M", "--bytes 20M -R", "--bytes 20M --bidir -P 2", "-u -b 20M --bytes 300000", "-u -b 20M -k 200 -R"]:
+        document, f = flows(measure(*row.split(), server.url))
+        for one in f.values():
+            assert one["sent_bytes"] == one["received_bytes"], row
+            assert one.get("lost", 0) == 0 and one.get("exact", True), row
+
+
+def test_ipv6(mpbench, measure, serving):
+    server = serving("--bind", "::1")
+    for row in ["-t 0.2", "-u -t 0.2 -R"]:
+        flows(measure(*row.split(), f"iperf3://[::1]:{server.port}"))
+
+
+def test_sweep(measure):
+    r = measure("-t", "0.1", "-l", "1K,64K", "builtin:")
+    document = json.loads(r.stdout)
+    assert r.returncode == 0
+    assert [b["params"]["length"] for b in document["benchmarks"]] == [1024, 65536]
+
+
+def test_busy(measure, serving, fake):
+    def busy(server, s):
+        s.sendall(b"\xff")
+        s.close()
+    r = measure(f"iperf3://127.0.0.1:{fake(busy).port}")
+    assert r.returncode == 4 and json.loads(r.stdout)["error"]["code"] == "busy"
+    # held by a first client that takes its time, ours waits
+    server = serving()
+    holder = threading.Thread(target=measure, args=("-t", "2", server.url))
+    holder.start()
+    document, f = flows(measure("-t", "0.2", "--busy-retry", "60", server.url))
+    holder.join()
+    both = serving("--max-clients", "2")
+    with contextlib.ExitStack() as stack:
+        s = stack.enter_context(socket.create_connection(("127.0.0.1", both.port)))
+        s.sendall(b"a" * 36 + b"\0")
+        assert s.recv(1) == b"\x09"
+        flows(measure("-t", "0.1", both.url))
+        other = stack.enter_context(socket.create_connection(("127.0.0.1", both.port)))
+        other.sendall(b"b" * 36 + b"\0")
+        assert other.recv(1) == b"\x09"
+        third = stack.enter_context(socket.create_connection(("127.0.0.1", both.port)))
+        third.sendall(b"c" * 36 + b"\0")
+        assert third.recv(1) == b"\xff"
+
+
+# --- servers that misbehave -------------------------------------------------------------------------------------------------
+
+BAD = {
+    "nothing": (["stop"], "closed"),
+    "error 8": ([b"\x09", None, b"\xfe\0\0\0\x07\0\0\0\x09", "stop"], "server-error"),
+    "error 4": ([b"\x09", None, b"\xfe\0\0\0\x8e", "stop"], "server-error"),
+    "error 0": ([b"\x09", None, b"\xfe", "stop"], "server-error"),
+    "authentication": ([b"\x09", None, "stop"], "refused-params"),
+    "closed before start": ([b"\x09", None, b"\x0a", "stop"], "closed"),
+    "closed in the test": ([b"\x09", None, b"\x0a\x01\x02", "stop"], "closed"),
+    "terminated": ([b"\x09", None, b"\x0a\x01\x02\x0b", "hang"], "server-terminated"),
+    "no results": ([b"\x09", None, b"\x0a\x01\x02", "end", b"\x0d", "results", "stop"], "closed"),
+    "length bomb": ([b"\x09", None, b"\x0a\x01\x02", "end", b"\x0d", "results", b"\x7f\xff\xff\xff", "hang"], "protocol"),
+    "no json": ([b"\x09", None, b"\x0a\x01\x02", "end", b"\x0d", "results", peers.frame(b"hello"), "hang"], "protocol"),
+    "negative": ([b"\x09", None, b"\x0a\x01\x02", "end", b"\x0d", "results",
+                  peers.frame({**peers.RESULTS, "streams": [{**peers.RESULTS["streams"][0], "bytes": -1}]}), "hang"], "protocol"),
+    "another language": ([b"HTTP/1.1 400 Bad Request\r\n", "hang"], "protocol"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_bad_servers(measure, fake, name):
+    steps, code = BAD[name]
+    server = fake(peers.says(*steps))
+    r = measure("-t", "0.2", f"iperf3://127.0.0.1:{server.port}")
+    document = json.loads(r.stdout)
+    assert r.returncode == 4 and document["error"]["code"] == code, document["error"]
+
+
+def test_a_byte_at_a_time_and_absurd_numbers(measure, fake):
+    stream = {"id": 1, "bytes": 5, "retransmits": 18446744073709551615, "jitter": 1e300, "errors": -1,
+              "packets": 18446744073709551615, "end_time": 1e-300}
+    body = json.dumps({**peers.RESULTS, "sender_has_retransmits": 18446744073709551615, "streams": [stream]}).encode()
+    server = fake(peers.says(b"\x09", None, b"\x0a\x01\x02", "end", b"\x0d", "results", peers.frame(body), b"\x0e", "hang"))
+    document, f = flows(measure("-t", "0.2", f"iperf3://127.0.0.1:{server.port}"))
+    assert f["up"]["received_bytes"] == 5
+
+
+def test_refused_and_silent(measure, netns):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        r = measure(f"iperf3://127.0.0.1:{s.getsockname()[1]}")
+    assert r.returncode == 4 and json.loads(r.stdout)["error"]["code"] == "refused"
+
+
+def test_micropython_is_not_bound_yet(measure, fake):
+    """Its server asks for the streams before it listens for datagrams: 8 of 8 tests must come through."""
+    server = fake(peers.micropython)
+    retries = 0
+    for _ in range(8):
+        document, f = flows(measure("-u", "-b", "2M", "-t", "0.1", f"iperf3://127.0.0.1:{server.port}"))
+        assert f["up"]["lost"] == 0 and f["up"]["datagrams"] > 0
+        retries += document["extensions"]["iperf"]["cells"][0]["runs"][0]["hello_retries"]
+    assert server.refusals == 8
+
+
+# --- clients that misbehave ------------------------------------------------------------------------------------------------
+
+def test_bad_clients(measure, serving):
+    """Garbage, half a cookie, ends in every state: the server serves the next one each time."""
+    server = serving("--max-clients", "4")
+    params = peers.frame({"tcp": True, "omit": 0, "time": 1, "num": 0, "blockcount": 0, "parallel": 1, "len": 1024})
+    udp = peers.frame({"udp": True, "omit": 0, "time": 1, "parallel": 1, "len": 1024, "bandwidth": 1000})
+    cookie = b"x" * 36 + b"\0"
+    before = len(os.listdir(f"/proc/{server.child.pid}/fd"))
+    for said in [b"", b"GET / HTTP/1.0\r\n\r\n", cookie[:20], cookie, cookie + b"\0\0\0\0", cookie + b"\x7f\xff\xff\xff",
+                 cookie + peers.frame(b"[]"), cookie + peers.frame(b"{"), cookie + params[:30], cookie + params,
+                 cookie + params + b"\x0c", cookie + params + b"\x04", cookie + udp, cookie + udp + b"\xee",
+                 cookie + peers.frame({"tcp": True, "parallel": 200}), cookie + peers.frame({"sctp": True})]:
+        with socket.create_connection(("127.0.0.1", server.port)) as s:
+            s.sendall(said)
+            s.shutdown(socket.SHUT_WR)
+            s.settimeout(60)
+            with contextlib.suppress(ConnectionResetError):
+                while s.recv(4096):
+                    pass
+    flows(measure("-t", "0.1", server.url))
+    flows(measure("-u", "-t", "0.1", server.url))
+    while len(os.listdir(f"/proc/{server.child.pid}/fd")) > before:
+        assert server.child.poll() is None
+
+
+def test_server_stops(mpbench, serving):
+    """SIGTERM in the middle of a test: the client is told, and says so."""
+    server = serving()
+    client = subprocess.Popen([mpbench.path, "iperf", "--json", "--runs", "1", "-t", "60", server.url],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wanted = f"0100007F:{server.port:04X}"
+    established = 0
+    while established < 2:  # control and a stream
+        lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()
+        established = sum(wanted in line.split()[1] and line.split()[3] == "01" for line in lines[1:])
+    server.stop()
+    out, err = client.communicate(timeout=60)
+    assert client.returncode == 4
+    assert json.loads(out)["error"]["code"] in ("server-terminated", "closed")
+
+
+def test_one_off(mpbench, measure, serving):
+    server = serving("--one-off")
+    flows(measure("-t", "0.1", server.url))
+    assert server.child.wait(timeout=60) == 0
+
+
+def test_many_tests_leak_nothing(measure, serving):
+    """Tests in a row within one client and one server: descriptors and memory stay where they were."""
+    server = serving("-q")
+    r = measure("--bytes", "64K", "-n", "100", server.url)
+    document, f = flows(r)
+    assert document["benchmarks"][0]["runs"][0]["ok"] == 100
+    pid = server.child.pid
+
+    def size():
+        text = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
+    base, fds = size(), len(os.listdir(f"/proc/{pid}/fd"))
+    for row in (["-R"], ["-u", "-b", "0"], ["-P", "4"]):
+        flows(measure("--bytes", "64K", "-n", "12", *row, server.url))
+    while len(os.listdir(f"/proc/{pid}/fd")) > fds:
+        assert server.child.poll() is None
+    assert size() < base + 16384
+
+
+def test_usage(measure, mpbench):
+    for words in (["-R", "--bidir"], ["--bytes", "1M", "-t", "1"], ["--duration", "1"], ["--rate", "5"], ["-u", "-l", "8"],
+                  ["-u", "-Z"], ["--zerocopy=nothing"], ["-A", "x"], ["-b", "x"], ["http://127.0.0.1"], ["-4", "-6"]):
+        r = measure(*words)
+        assert r.returncode == 2 and r.stdout == "", words
+    for words in ([], ["-s", "-c", "x"], ["-D", "-s"], ["-c", "127.0.0.1", "-t", "1", "-n", "5"]):
+        r = subprocess.run([mpbench.path, "iperf3", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        assert r.returncode == 2, words
