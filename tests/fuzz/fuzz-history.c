@@ -9,6 +9,7 @@
 #include "result/history.h"
 #include "result/load.h"
 #include "result/trend.h"
+#include "result/watcher.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,12 +47,37 @@ static void write_back(const char *data, size_t size)
 		abort();
 }
 
+/* A watcher that goes on from it, finds the target down, and shows what it has. */
+static void go_on(const char *data, size_t size)
+{
+	static struct watcher w;
+	CLEANUP_FREE char *line = NULL;
+	CLEANUP(buf_done) struct buf out = BUF_INIT;
+	const struct table_style style = { .width = 80 };
+	const struct watch_run run = { .at_ns = INT64_C(1800000000) * 1000000000,
+				       .exit_status = 4,
+				       .message = "gone" };
+	struct err e;
+
+	w = (struct watcher){ 0 };
+	if (watcher_resume(&w, "input", data, size, &e) < 0 ||
+	    watcher_take(&w, &run, &line, &e) < 0 ||
+	    watcher_screen(
+		    &w,
+		    &(struct watch_screen){ .style = &style, .rows = 24, .head = "", .now = "" },
+		    &out) < 0 ||
+	    watcher_summary(&w, &style, 1, &out) < 0)
+		abort();
+	watcher_done(&w);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	CLEANUP(history_done) struct history h = { 0 };
 	struct err e;
 
 	write_back((const char *)data, size);
+	go_on((const char *)data, size);
 	if (history_add_lines(&h, "input", (const char *)data, size, &e) < 0)
 		return 0;
 	if (history_sort(&h, &e) < 0)
