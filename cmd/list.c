@@ -27,6 +27,7 @@ extern const struct cmd cmd_serve_tftp;
 extern const struct cmd cmd_trace_syscalls;
 extern const struct cmd cmd_trend;
 extern const struct cmd cmd_validate;
+extern const struct cmd cmd_watch;
 
 /* One line here and one above per subcommand; the order is that of the list. */
 /* clang-format off */
@@ -42,6 +43,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_merge,
 	&cmd_export,
 	&cmd_validate,
+	&cmd_watch,
 	&cmd_trend,
 	&cmd_trace_syscalls,
 	&cmd_bridge,

@@ -1,7 +1,7 @@
 """Every JSON document that mpbench writes in any test is validated against results-schema/.
 
-The collector sees each process that a test starts. Where it is mpbench, the file named by -o, and standard output when
-it is a document, are kept in mind and validated when the test ends. A schema that no document ever exercised fails the
+The collector sees each process that a test starts. Where it is mpbench, the file named by -o (of FILE.jsonl each line), and standard
+output when it is a document, are kept in mind and validated when the test ends. A schema that no document ever exercised fails the
 whole run: then nobody knows whether it is true.
 """
 import json
@@ -61,14 +61,16 @@ class Collector:
 
     def printed(self, args, stdout):
         if self.is_ours(args) and stdout and stdout[:1] in ("{", b"{"):
-            self.texts.append(stdout)
+            # watch prints one document a line
+            self.texts += stdout.splitlines() if "watch" in args[1:2] else [stdout]
 
     def check(self):
         """Validates what the test made; the first violation raises. Other JSON than ours is passed over."""
         texts, self.texts = self.texts, []
         for path in dict.fromkeys(self.files):
             if os.path.isfile(path) and os.path.getsize(path):
-                texts.append(pathlib.Path(path).read_bytes())
+                text = pathlib.Path(path).read_bytes()
+                texts += text.splitlines() if path.endswith(".jsonl") else [text]
         self.files = []
         for text in texts:
             if text[:1] not in ("{", b"{"):

@@ -54,6 +54,21 @@ def test_the_example_of_trend_has_the_shape_of_today(mpbench, tmp_path):
     assert example["rows"][0]["changes"] and shape(example) == shape(json.loads(r.stdout))
 
 
+def test_the_example_of_watch_has_the_shape_of_today(tmp_path):
+    done = subprocess.run([MPBENCH, "watch", "--every", "10ms", "-n", "2", "--json", "--that", "latency.median < 1ns", "--",
+                           "bench-repl", "--case", "exec", "-n", "5", "--runs", "1", "builtin:"], cwd=tmp_path,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stderr
+    line = done.stdout.splitlines()[1]
+    path = EXAMPLES / "watch.json"
+    if os.environ.get("MPBENCH_EXAMPLES") == "write":
+        path.write_text(line + "\n")
+    example = json.loads(path.read_text())
+    schema_check.check(example, closed("watch-1"))
+    schema_check.check(json.loads(line), closed("watch-1"))
+    assert shape(example) == shape(json.loads(line))
+
+
 @pytest.mark.native
 @pytest.mark.own_documents
 @pytest.mark.parametrize("name", sorted(COMMANDS))
