@@ -12,7 +12,7 @@
 #include "result/watcher.h"
 #include "stats/summary.h"
 
-enum { NAME_WIDTH = 34, VALUE_WIDTH = 9, PLAIN_MAX = 8 };
+enum { NAME_WIDTH = 32, VALUE_WIDTH = 11, PLAIN_MAX = 8 };
 
 static uint64_t all_runs(const struct watcher *w)
 {
