@@ -55,10 +55,19 @@ struct screenful {
 	bool redraw, lines;
 };
 
+/* A signal that comes while the reader is slow must not cost a line. */
+static int put(const struct screenful *s, const struct buf *text, struct err *e)
+{
+	const char *name = s->to == stderr ? "standard error" : "standard output";
+
+	return emit_fd(fileno(s->to), buf_text(text), text->len, name, e);
+}
+
 static int print_line(const struct screenful *s, const char *type, const struct call_table *t,
 		      struct err *e)
 {
 	CLEANUP(json_decref) json_t *one = trace_json(s->w, t, e);
+	CLEANUP(buf_done) struct buf line = BUF_INIT;
 	CLEANUP_FREE char *text = NULL;
 
 	if (!one || json_put(one, "type", json_string(type), e) < 0)
@@ -66,8 +75,9 @@ static int print_line(const struct screenful *s, const char *type, const struct 
 	text = json_dumps(one, JSON_COMPACT);
 	if (!text)
 		return err_nomem(e);
-	fprintf(s->to, "%s\n", text);
-	return fflush(s->to) == 0 ? 0 : err_sys(e, ERR_INTERNAL, "writing");
+	if (buf_addf(&line, "%s\n", text) < 0)
+		return err_nomem(e);
+	return put(s, &line, e);
 }
 
 static unsigned lines_of(const struct buf *text)
@@ -115,17 +125,17 @@ static int fit(const struct screenful *s, const struct call_table *t, struct buf
 static int print_text(const struct screenful *s, const struct call_table *t, bool redraw,
 		      struct err *e)
 {
-	CLEANUP(buf_done) struct buf out = BUF_INIT;
+	CLEANUP(buf_done) struct buf out = BUF_INIT, screen = BUF_INIT;
 
 	if (trace_text(s->w, t, &s->common->style, &out, e) < 0)
 		return -1;
 	if (redraw) {
 		if (fit(s, t, &out, e) < 0)
 			return -1;
-		fputs("\033[H\033[2J", s->to);
+		if (buf_addf(&screen, "\033[H\033[2J%s", buf_text(&out)) < 0)
+			return err_nomem(e);
 	}
-	fwrite(buf_text(&out), 1, out.len, s->to);
-	return fflush(s->to) == 0 ? 0 : err_sys(e, ERR_INTERNAL, "writing");
+	return put(s, redraw ? &screen : &out, e);
 }
 
 static int view(void *ctx, const struct call_table *now, const struct call_table *step,

@@ -353,6 +353,7 @@ def test_duration_ends_it(mpbench):
     assert r.returncode == 0
 
 
+WRITE = {"x86_64": 1, "aarch64": 64}[os.uname().machine]
 REDRAWN = "\x1b[H\x1b[2J"
 
 
@@ -361,19 +362,25 @@ def test_live_view_is_one_screen(rows):
     """Redrawn on a terminal and never longer than it; the summary at the end is whole."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
-    script = ("import os\nprint(flush=True)\nwhile True: os.getppid(), os.getuid(), os.getgid(), os.umask(18), os.getcwd(), "
-              "os.times(), os.uname(), os.getsid(0), os.getpgid(0), os.stat('/'), os.sched_yield(), os.access('/', 0)")
-    with subprocess.Popen(["/usr/bin/python3", "-c", script], stdout=subprocess.PIPE) as busy:
-        busy.stdout.readline()
+    script = ("import os, sys\nprint('ready', flush=True); sys.stdin.readline(); n = 0\nwhile True:\n"
+              " os.getppid(), os.getuid(), os.getgid(), os.umask(18), os.getcwd(), os.times(), os.uname(), os.getsid(0)\n"
+              " os.getpgid(0), os.stat('/'), os.sched_yield(), os.access('/', 0); n += 1\n"
+              " if n == 10: print('over', flush=True)")
+    with subprocess.Popen(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as busy:
+        assert busy.stdout.readline() == "ready\n"
         with subprocess.Popen([MPBENCH, "trace-syscalls", "-i", "20ms", "-p", str(busy.pid)], stdin=subprocess.DEVNULL,
                               stdout=theirs, env={**os.environ, "TERM": "xterm"}) as p:
             os.close(theirs)
-            seen = ""
-            while seen.count(REDRAWN) < 5:
-                seen += os.read(ours, 65536).decode()
+            seen = os.read(ours, 65536).decode(errors="replace")
+            busy.stdin.write("go\n")
+            busy.stdin.flush()
+            assert busy.stdout.readline() == "over\n"
+            enough = 12 if rows > 12 else 1
+            while seen.count(REDRAWN) < 5 or max(map(kinds, seen.split(REDRAWN))) < enough:
+                seen += os.read(ours, 65536).decode(errors="replace")
             p.send_signal(signal.SIGINT)
             try:
-                while more := os.read(ours, 65536).decode():
+                while more := os.read(ours, 65536).decode(errors="replace"):
                     seen += more
             except OSError:  # the other end is closed
                 pass
@@ -382,8 +389,12 @@ def test_live_view_is_one_screen(rows):
     os.close(ours)
     _, *screens, last = seen.split(REDRAWN)
     assert all("total" in s and s.count("\n") < rows for s in screens)
-    kinds = [len(re.findall(r"^[a-z_0-9]+ +\d+ ", s, re.M)) for s in (screens[1], last)]
-    assert kinds[0] < 12 <= kinds[1] if rows == 12 else kinds[0] >= 12
+    assert kinds(last) >= 12
+
+
+def kinds(screen):
+    """Lines of a table that stand for a system call."""
+    return len(re.findall(r"^[a-z_0-9]+ +\d+ ", re.sub(r"\x1b\[[0-9;]*m", "", screen), re.M))
 
 
 # --- other ways to choose -------------------------------------------------------------------------------------------------
@@ -533,12 +544,30 @@ def test_bad_input_is_one_clear_line(mpbench):
         assert r.stdout == ""
 
 
-def test_process_that_dies_ends_with_the_summary(mpbench):
-    p = subprocess.Popen(["sleep", "0.3"])
-    r = mpbench("trace-syscalls", "--json", "-p", str(p.pid))
-    p.wait()
-    assert r.returncode == 0
-    assert json.loads(r.stdout)["extensions"]["trace"]["targets"][0]["gauges"]["threads_now"] == 0
+def test_process_that_dies_ends_with_the_summary():
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as p, subprocess.Popen(
+            [MPBENCH, "trace-syscalls", "--json", "-i", "20ms", "-p", str(p.pid)], stdout=subprocess.PIPE, text=True) as t:
+        assert t.stdout.readline()  # it counts
+        p.stdin.close()
+        out, _ = t.communicate(timeout=60)
+    assert t.returncode == 0
+    summary = json.loads(out.splitlines()[-1])
+    assert summary["type"] == "summary" and summary["targets"][0]["gauges"]["threads_now"] == 0
+
+
+def test_stop_while_nobody_reads(mpbench):
+    """A signal that comes while a line does not fit into the pipe: the summary is written all the same."""
+    with subprocess.Popen([MPBENCH, "trace-syscalls", "--json", "-i", "10ms", "-p", str(os.getpid())],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as t:
+        fcntl.fcntl(t.stdout, 1031, 4096)  # F_SETPIPE_SZ
+        waiting = pathlib.Path(f"/proc/{t.pid}/syscall")
+        deadline = time.monotonic() + 30
+        while not waiting.read_text().startswith(f"{WRITE} "):
+            assert t.poll() is None and time.monotonic() < deadline
+        t.send_signal(signal.SIGINT)
+        out, err = t.communicate(timeout=60)
+    assert t.returncode == 0, err
+    assert json.loads(out.splitlines()[-1])["type"] == "summary"
 
 
 # --- privilege -------------------------------------------------------------------------------------------------------------
@@ -775,9 +804,10 @@ def test_bench_counts_reads_and_writes_of_micropython(mpbench, tmp_path, wasm_mi
 
 def test_bench_of_oneself_leaves_the_tracer_out(mpbench, tmp_path):
     _, m = metrics(mpbench, tmp_path, "--runs", "4", "-n", "50", "--syscalls=self", "builtin:")
-    assert len(set(m["syscalls.total"]["totals"])) == 1
-    assert m["syscalls.read"]["values"][0] == 2  # and no poll: that is what waiting for the tracer takes
-    assert "syscalls.poll" not in m
+    # a loaded machine can cut an answer into two reads, and memory is given back now and then
+    assert min(m["syscalls.read"]["values"]) == 2
+    # that is what waiting for the tracer takes
+    assert "syscalls.poll" not in m and "syscalls.ppoll" not in m
 
 
 def test_bench_of_a_pid(mpbench, tmp_path):
