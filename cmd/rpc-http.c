@@ -448,7 +448,6 @@ static bool means_nothing(const struct rpc_cell *cell)
 
 static int make_cell(struct rpc_cell *cell, struct engine_case *ec, struct err *e)
 {
-	const struct rpc_http_opts *o = &cell->all->opts->http;
 	struct http_cell *c;
 
 	if (means_nothing(cell))
@@ -459,12 +458,8 @@ static int make_cell(struct rpc_cell *cell, struct engine_case *ec, struct err *
 	cell->plan = c;
 	if (fill(c, cell, e) < 0)
 		return -1;
-	if (c->plan.work != HTTP_CONNECT) {
-		rpc_put_text(ec, "engine", engine_names[o->engine]);
-		rpc_put_text(ec, "http", version_names[version_of(cell)]);
-	}
-	if (cell->work.kind == RPC_CALL)
-		rpc_put_text(ec, "method", c->method);
+	/* the engine and the like are in config and identity: as parameters they would keep a case from being compared with
+	 * RPyC's of the same name */
 	if (c->plan.work == HTTP_READY || c->plan.fresh)
 		ec->phases = http_phases;
 	return 0;

@@ -196,8 +196,6 @@ static int make_cell(struct rpc_cell *cell, struct engine_case *ec, struct err *
 	cell->plan = c;
 	if (fill(c, cell, e) < 0)
 		return -1;
-	if (c->plan.work != RPYC_WORK_CONNECT && c->plan.work != RPYC_WORK_READY)
-		rpc_put_text(ec, "sequence", rpc_sequence_names[cell->all->opts->sequence]);
 	if (c->plan.work == RPYC_WORK_READY || c->plan.fresh)
 		ec->phases = rpyc_phases;
 	return 0;

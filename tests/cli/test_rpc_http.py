@@ -6,7 +6,9 @@ import subprocess
 import pytest
 
 from conftest import TOP, fetch_peer
+from peers.device import stop
 from peers.nginx import Nginx
+from peers.ser2net import free_port, wait_listening
 
 FEW = ["--runs", "2", "-n", "6", "--warmup", "1", "--no-floor"]
 
@@ -18,11 +20,16 @@ def nginx(tmp_path_factory):
     one.close()
 
 
-@pytest.fixture
-def flask(start, port, peer_python):
-    number = port()
-    start([*peer_python("python3-flask", "flask"), TOP / "tests" / "peers" / "flask_service.py", str(number)], ports=[number])
-    return f"http://127.0.0.1:{number}"
+@pytest.fixture(scope="module")
+def flask(peer_python):
+    number = free_port()
+    process = subprocess.Popen([*peer_python("python3-flask", "flask"), TOP / "tests" / "peers" / "flask_service.py", str(number)],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_listening(process, [number], seconds=60)
+        yield f"http://127.0.0.1:{number}"
+    finally:
+        stop(process)
 
 
 @pytest.fixture
@@ -79,9 +86,9 @@ def test_calls_with_method_body_and_headers(engine, flask, bench, tmp_path):
     d = bench("--call", "compute", "--arg", "1000", "--expect", "332833500", flask)
     assert total(case(d, "call", call="compute"), "failed") == 0
     d = bench("--call", "/said?q=1", "--method", "PUT", "--body", f"@{tmp_path}/body", "--expect", "PUT w hello 1", *common, flask)
-    assert case(d, "call", method="PUT")["runs"][0]["failed"] == 0
+    assert case(d, "call")["runs"][0]["failed"] == 0
     d = bench("--call", "said", "--arg", "q=a b&c", "--body", "x", "--expect", "POST w x a b&c", *common, flask)
-    assert case(d, "call", method="POST")["runs"][0]["failed"] == 0
+    assert case(d, "call")["runs"][0]["failed"] == 0
     d = bench("--call", "said", "--body", "x", "--expect", "another", *common, flask, status=4)
     assert errors(d, "call") == {"corrupt": 6}
     d = bench("--call", "compute", "--arg", "2", "--against", "/ping", flask)
@@ -117,7 +124,7 @@ def test_pages_of_nginx(engine, nginx, bench):
 def test_http2_by_libcurl(nginx, bench):
     d = bench("--engine", "curl", "--http", "2", "--cacert", nginx.cert, "--case", "ready,ping,concurrent", "-c", "4", f"{nginx.tls}/1m")
     assert d["targets"][0]["identity"]["protocol"] == "HTTP/2"
-    assert case(d, "ping")["params"]["http"] == "2" and case(d, "ping")["params"]["engine"] == "curl"
+    assert d["targets"][0]["identity"]["engine"] == "curl" and d["config"]["what"]["engine"] == "curl"
     assert total(case(d, "concurrent"), "failed") == 0
 
 
@@ -189,6 +196,14 @@ def test_builtin(engine, bench):
     for b in d["benchmarks"]:
         assert total(b, "failed") == 0, (b["name"], b["runs"])
     assert case(d, "ping")["metrics"]["wire.requests"]["values"] == [1, 1]
+
+
+def test_both_protocols_are_compared(bench, mpbench):
+    """A case of RPyC and the same one of HTTP have the same parameters."""
+    d = bench("rpyc=builtin:rpyc", "http=builtin:http", "--case", "connect,ready,ping,echo,call", "--call", "compute", "--arg", "9",
+              "--expect", "204")
+    compared = {(c["benchmark"], c["base"], c["new"]) for c in d["comparisons"]}
+    assert {b for b, *_ in compared} >= {"rpc.ping", "rpc.echo", "rpc.ready", "rpc.call"}, d["comparisons"]
 
 
 def test_a_thousand_connections(bench, mpbench):
