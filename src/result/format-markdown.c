@@ -3,27 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "result/escape.h"
 #include "result/format.h"
-
-static void add_escaped(struct buf *out, const char *text)
-{
-	CLEANUP(buf_done) struct buf safe = BUF_INIT;
-
-	buf_add_safe(&safe, text, strlen(text));
-	out->failed = out->failed || safe.failed;
-	for (const char *p = buf_text(&safe); *p; p++) {
-		if (strchr("\\`*_{}[]()#+!|~@", *p))
-			buf_addf(out, "\\%c", *p);
-		else if (*p == '<')
-			buf_adds(out, "&lt;");
-		else if (*p == '>')
-			buf_adds(out, "&gt;");
-		else if (*p == '&')
-			buf_adds(out, "&amp;");
-		else
-			buf_addc(out, *p);
-	}
-}
 
 static void add_name(struct buf *out, const struct report_row *row, bool target)
 {
@@ -31,7 +12,7 @@ static void add_name(struct buf *out, const struct report_row *row, bool target)
 
 	report_case(row, target, &name);
 	out->failed = out->failed || name.failed;
-	add_escaped(out, buf_text(&name));
+	escape_markdown(out, buf_text(&name));
 }
 
 static bool several_targets(const struct report *r)
@@ -52,7 +33,7 @@ static void compared_row(struct buf *out, const struct report_row *row, bool tar
 	buf_adds(out, "| ");
 	add_name(out, row, targets);
 	buf_adds(out, " | ");
-	add_escaped(out, row->metric);
+	escape_markdown(out, row->metric);
 	report_explain(row, why, sizeof(why));
 	buf_addf(out, " | %s | %s | %s | %s | %s | %s%s%s%s%s%s |\n",
 		 report_value(base, row->base, row->unit),
@@ -69,7 +50,7 @@ static void single_row(struct buf *out, const struct report_row *row, bool targe
 	buf_adds(out, "| ");
 	add_name(out, row, targets);
 	buf_adds(out, " | ");
-	add_escaped(out, row->metric);
+	escape_markdown(out, row->metric);
 	buf_addf(out, " | %s | ", report_value(value, row->value, row->unit));
 	if (!isnan(row->value_lo) && !isnan(row->value_hi))
 		buf_addf(out, "%s to %s", report_value(lo, row->value_lo, row->unit),
@@ -122,7 +103,7 @@ static void checks(const struct report *r, struct buf *out)
 		bool pass = strcmp(r->check[i].status, "pass") == 0;
 
 		buf_adds(out, "| ");
-		add_escaped(out, r->check[i].expr);
+		escape_markdown(out, r->check[i].expr);
 		buf_addf(out, " | %s%s%s |\n", pass ? "" : "**", r->check[i].status,
 			 pass ? "" : "**");
 	}
@@ -148,7 +129,7 @@ void format_markdown(const struct report *r, struct buf *out)
 	checks(r, out);
 	for (size_t i = 0; i < r->n_notes; i++) {
 		buf_adds(out, i ? "- " : "\n- ");
-		add_escaped(out, r->note[i].text);
+		escape_markdown(out, r->note[i].text);
 		buf_addc(out, '\n');
 	}
 	if (!others(r))
