@@ -21,7 +21,8 @@ may_include() {
 	measure) echo base stats io measure bpf ;;
 	result) echo base stats measure result ;;
 	explain) echo base stats result explain ;;
-	cmd) echo base stats proto io peer measure result explain cmd bpf ;;
+	picture) echo base stats measure result picture ;;
+	cmd) echo base stats proto io peer measure result explain picture cmd bpf ;;
 	esac
 }
 

@@ -1,0 +1,78 @@
+/*
+ * The style sheet of the page. The eight colours differ by at least 12 (CIE 1976) also to eyes that lack one kind of cone, and
+ * stand out from the background by 3 to 1 or more; tests measure both. What prints is always the light one.
+ */
+#include "picture/page.h"
+
+#define LIGHT \
+	"--bg:#fff;--fg:#1c2024;--dim:#55606b;--edge:#d5dae0;--band:#e9edf2;--bad:#a32d00;--good:#00598c;" \
+	"--same:#55606b;--fail:#f3d3c4;--c0:#0072b2;--c1:#b84300;--c2:#00664a;--c3:#b03a7c;--c4:#9a9410;" \
+	"--c5:#24282c;--c6:#8e4ce6;--c7:#c07a64"
+#define DARK \
+	"--bg:#15181c;--fg:#e4e7ea;--dim:#a3adb7;--edge:#39414a;--band:#262d34;--bad:#ff8b4d;--good:#56b4e9;" \
+	"--same:#a3adb7;--fail:#4d2d1f;--c0:#56b4e9;--c1:#ff6b1f;--c2:#1fd39b;--c3:#b565a0;--c4:#f0e442;" \
+	"--c5:#e8eaec;--c6:#7c6cff;--c7:#a07a70"
+
+const char page_style[] =
+	":root{color-scheme:light dark;" LIGHT "}\n"
+	"@media (prefers-color-scheme:dark){:root{" DARK "}}\n"
+	"@media print{:root{color-scheme:light;" LIGHT "}}\n"
+	"*{box-sizing:border-box}\n"
+	"body{margin:0;background:var(--bg);color:var(--fg);font:15px/1.45 system-ui,-apple-system,"
+	"\"Segoe UI\",\"Noto Sans\",\"DejaVu Sans\",sans-serif}\n"
+	"main{max-width:1080px;margin:auto;padding:12px}\n"
+	"h1,h2,h3,h4,p,li,dd,dt,a,bdi,code,.w,th:first-child{overflow-wrap:anywhere}\n"
+	"h1{font-size:22px;line-height:1.25;margin:4px 0 6px}\n"
+	"h2{font-size:18px;margin:26px 0 8px;padding-top:8px;border-top:2px solid var(--edge)}\n"
+	"h3{font-size:16px;margin:22px 0 6px}\n"
+	"h4{font-size:15px;margin:0;line-height:1.3}\n"
+	"p{margin:2px 0 6px}a{color:var(--good)}\n"
+	"ul{margin:4px 0 8px;padding-left:20px}\n"
+	"code,svg text{font-family:ui-monospace,\"DejaVu Sans Mono\",Menlo,Consolas,monospace}\n"
+	"code{font-size:13px}\n"
+	".small,figcaption p,caption{color:var(--dim);font-size:13px}\n"
+	".alarm{border-left:4px solid var(--bad);padding:2px 0 2px 10px;margin:8px 0}\n"
+	"nav a{margin-right:14px;display:inline-block}\n"
+	".fig{display:flex;flex-wrap:wrap;gap:8px 24px;align-items:flex-start;margin:0 0 18px}\n"
+	"figure{margin:0;flex:1 1 400px;max-width:560px;min-width:0}\n"
+	".nums{flex:1 1 240px;min-width:0}\n"
+	"figure>svg{display:block;width:100%;height:auto}\n"
+	".key{list-style:none;padding:0;margin:2px 0 4px;display:flex;flex-wrap:wrap;gap:2px 16px;"
+	"font-size:13px}\n"
+	".key svg{width:34px;height:12px;margin-right:6px;vertical-align:-1px}\n"
+	"table{border-collapse:collapse;width:100%;margin:0 0 10px;font-size:13px;line-height:1.35;"
+	"font-variant-numeric:tabular-nums}\n"
+	"caption{text-align:left}\n"
+	"th,td{text-align:right;vertical-align:top;padding:1px 0 1px 8px;border-bottom:1px solid var(--edge)}\n"
+	"th:first-child{text-align:left;padding-left:0;min-width:76px}th[scope=row]{font-weight:normal}\n"
+	"dl{margin:0;display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:2px 12px;font-size:14px}\n"
+	"dt{color:var(--dim)}dd{margin:0}\n"
+	"svg text{font-size:11px;fill:var(--fg)}\n"
+	"svg text:not(.on,.dark,.pale){paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round}\n"
+	"svg .axis{fill:var(--dim)}svg .strong{font-weight:bold}svg .tiny{font-size:9px}\n"
+	"svg .m{text-anchor:middle}svg .e{text-anchor:end}\n"
+	"svg .dark{fill:#000}svg .pale{fill:#fff}svg .on{fill:var(--bg);font-weight:bold}\n"
+	"path{fill:none;stroke-linejoin:round}\n"
+	".grid,.part{stroke:var(--edge);stroke-width:1}.part{stroke-dasharray:2 2}\n"
+	".zero{stroke:var(--dim);stroke-width:1}\n"
+	".band{fill:var(--band)}.failed{fill:var(--fail)}\n"
+	".c0{--c:var(--c0)}.c1{--c:var(--c1)}.c2{--c:var(--c2)}.c3{--c:var(--c3)}\n"
+	".c4{--c:var(--c4)}.c5{--c:var(--c5)}.c6{--c:var(--c6)}.c7{--c:var(--c7)}\n"
+	".line{stroke:var(--c);stroke-width:2}.run{stroke:var(--c);stroke-width:.7;opacity:.45}\n"
+	".line.c1{stroke-dasharray:7 3}.line.c2{stroke-dasharray:2 2}.line.c3{stroke-dasharray:8 3 2 3}\n"
+	".line.c4{stroke-dasharray:12 3}.line.c5{stroke-dasharray:4 4}.line.c6{stroke-dasharray:1 3}\n"
+	".line.c7{stroke-dasharray:10 2 2 2 2 2}\n"
+	".median{stroke:var(--c);stroke-width:1;opacity:.7}\n"
+	".range{stroke:var(--c);stroke-width:2;opacity:.4}\n"
+	".mark,.fill{fill:var(--c)}.edge{stroke:var(--bg);stroke-width:1}\n"
+	".whisker{stroke-width:2}\n"
+	".worse{--w:var(--bad)}.better{--w:var(--good)}.same{--w:var(--same)}\n"
+	".whisker{stroke:var(--w)}.point{fill:var(--w)}\n"
+	"svg text.worse,svg text.better,svg text.same{fill:var(--w)}\n"
+	"svg text.worse,svg text.better{font-weight:bold}\n"
+	".h0{fill:#f7fbff}.h1{fill:#deebf7}.h2{fill:#c6dbef}.h3{fill:#9ecae1}.h4{fill:#6baed6}\n"
+	".h5{fill:#4292c6}.h6{fill:#2171b5}.h7{fill:#08519c}.h8{fill:#08306b}\n"
+	"@page{margin:12mm}\n"
+	"@media print{body{font-size:10pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}"
+	"main{padding:0}nav{display:none}h2,h3{break-after:avoid}figure,tr,dl{break-inside:avoid}"
+	".fig{display:grid;grid-template-columns:58% 1fr;gap:4px 14px}table{font-size:8.5pt}}\n";
