@@ -19,6 +19,7 @@ extern const struct cmd cmd_merge;
 extern const struct cmd cmd_pair;
 extern const struct cmd cmd_ports;
 extern const struct cmd cmd_relay;
+extern const struct cmd cmd_report;
 extern const struct cmd cmd_serve;
 extern const struct cmd cmd_serve_http;
 extern const struct cmd cmd_serve_repl;
@@ -45,6 +46,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_validate,
 	&cmd_watch,
 	&cmd_trend,
+	&cmd_report,
 	&cmd_trace_syscalls,
 	&cmd_bridge,
 	&cmd_relay,
