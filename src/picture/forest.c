@@ -298,7 +298,7 @@ static void of_targets(struct canvas *k, struct forest *f, size_t file, const ch
 			to->unit = c->unit;
 		}
 	}
-	write_forest(k, f, "");
+	write_forest(k, f, "Each p is for its case alone.");
 }
 
 int figure_forests(struct canvas *k)

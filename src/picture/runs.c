@@ -69,7 +69,7 @@ static void single_title(const struct study_case *c, const struct run_values *v,
 		buf_addf(out, ", the highest %.*f %% above the lowest", spread < 0.0995 ? 1 : 0,
 			 100 * spread);
 	else if (v->finite > 1 && isfinite(spread))
-		buf_addf(out, ", the highest %.1f times the lowest", spread + 1);
+		buf_addf(out, ", the highest %.3g times the lowest", spread + 1);
 }
 
 /* The arm that is furthest from the one it is compared with. */
