@@ -1,7 +1,6 @@
 #include "picture/numbers.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -61,21 +60,22 @@ void numbers_count(struct numbers *t, size_t row, size_t column, double n)
 	numbers_text(t, row, column, text);
 }
 
-/* Numbers never break in the middle; words that are too long for a third of a phone must. */
-static bool is_long(const char *text)
+/* Numbers stay on one line with their unit. What is too long for a third of a phone breaks between words, and words that are
+ * too long break anywhere. */
+static const char *class_of(const char *text)
 {
-	size_t longest = 0, run = 0;
+	size_t longest = 0, run = 0, all = strlen(text);
 
 	for (; *text; text++) {
 		run = *text == ' ' ? 0 : run + 1;
 		longest = run > longest ? run : longest;
 	}
-	return longest > 12;
+	return longest > 12 ? " class=w" : all > 9 ? " class=n" : "";
 }
 
 static void add_cell(struct buf *out, const char *element, const char *text)
 {
-	buf_addf(out, "<%s%s>", element, is_long(text) ? " class=w" : "");
+	buf_addf(out, "<%s%s>", element, class_of(text));
 	escape_html(out, text);
 }
 

@@ -7,7 +7,6 @@
 #include "picture/figure.h"
 #include "picture/frame.h"
 #include "picture/sample.h"
-#include "picture/words.h"
 #include "result/view.h"
 
 enum { POINTS = 48, RUN_POINTS = 14, RUNS_DRAWN = 20, HEIGHT = 250 };
@@ -120,8 +119,9 @@ static void table(struct canvas *k, const struct study_case *c)
 	}
 }
 
-/* "half within 59 us, 99 % within 120 us, the slowest 1.2 ms" */
-static void title_of(const struct study_case *c, const struct sample *s, struct buf *out)
+/* "half within 59 us, 99 % within 120 us, the slowest 1.2 ms": what was measured; what it allows to say stands above the runs. */
+static void title_of(const struct study_case *c, const struct arm *a, const struct sample *s,
+		     struct buf *out)
 {
 	static const double share[] = { 0.5, 0.99, 1 };
 	const char *unit = study_unit(c);
@@ -133,32 +133,14 @@ static void title_of(const struct study_case *c, const struct sample *s, struct 
 	sample_quantiles(s, share, 3, value);
 	for (size_t i = 0; i < 3; i++)
 		num_format_unit(text[i], value[i], unit);
-	buf_addf(out, "%s: half within %s, ", c->n > 1 ? c->arm[0].label : c->name, text[0]);
+	buf_addf(out, "%s%s: half within %s, ", out->len ? "; " : "", c->n > 1 ? a->label : c->name,
+		 text[0]);
 	if (s->h.n >= 100)
-		buf_addf(out, "99 %% within %s, ", text[1]);
-	buf_addf(out, "the slowest %s", text[2]);
-}
-
-/* The others at their P99 (or median where there is none) against the first. */
-static void title_against(const struct study_case *c, struct buf *out)
-{
-	double base, value;
-	const char *key = "p99";
-	char ratio[WORDS_MAX];
-
-	if (c->n < 2)
-		return;
-	base = study_percentile(c, &c->arm[0], key);
-	value = study_percentile(c, &c->arm[1], key);
-	if (isnan(base) || isnan(value)) {
-		base = study_moment(c, &c->arm[0], "median");
-		value = study_moment(c, &c->arm[1], "median");
-		key = "median";
-	}
-	if (base > 0 && value > 0)
-		buf_addf(out, "; %s at %s: %s", c->arm[1].label,
-			 strcmp(key, "p99") == 0 ? "P99" : "the median",
-			 words_ratio(ratio, value / base, BETTER_LOWER, study_unit(c)));
+		buf_addf(out, "99 %% within %s", text[1]);
+	else
+		buf_addf(out, "the slowest %s", text[2]);
+	if (c->n == 1 && s->h.n >= 100)
+		buf_addf(out, ", the slowest %s", text[2]);
 }
 
 static int prepare(struct spectrum *p, struct sample *all, struct err *e)
@@ -186,8 +168,8 @@ static int picture(struct canvas *k, struct spectrum *p, const struct sample *al
 	CLEANUP(buf_done) struct buf title = BUF_INIT;
 	struct svg svg;
 
-	title_of(c, &all[0], &title);
-	title_against(c, &title);
+	for (size_t i = 0; i < study_drawn(c) && i < 2; i++)
+		title_of(c, &c->arm[i], &all[i], &title);
 	k->out->failed = k->out->failed || title.failed;
 	figure_begin(k, buf_text(&title),
 		     "Percentile spectrum: thick, all runs together; thin, each run.");

@@ -43,6 +43,7 @@ const char page_style[] =
 	"table{border-collapse:collapse;width:100%;margin:0 0 10px;font-size:13px;line-height:1.35;"
 	"font-variant-numeric:tabular-nums}\n"
 	"caption{text-align:left}\n"
+	"td{white-space:nowrap}.n,.w{white-space:normal}\n"
 	"th,td{text-align:right;vertical-align:top;padding:1px 0 1px 8px;border-bottom:1px solid var(--edge)}\n"
 	"th:first-child{text-align:left;padding-left:0;min-width:76px}th[scope=row]{font-weight:normal}\n"
 	"dl{margin:0;display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:2px 12px;font-size:14px}\n"

@@ -163,7 +163,7 @@ static void title_of(const struct study_case *c, double half[][2], const struct 
 		failed += t[i].all_failed;
 		if (!isfinite(ratio) || fabs(ratio - 1) < 0.05)
 			continue;
-		buf_addf(out, "%s%s: the second half is %s than the first", out->len ? "; " : "",
+		buf_addf(out, "%s%s: the second half was %s than the first", out->len ? "; " : "",
 			 c->n > 1 ? c->arm[i].label : c->name,
 			 words_ratio(text, ratio, BETTER_LOWER, study_unit(c)));
 	}
