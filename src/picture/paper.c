@@ -18,32 +18,12 @@ enum { RUNS_MAX = 500, CELLS = 20, ROOM = 16 * 1024 };
 
 /* --- one-line pictures ------------------------------------------------------------------------------------------- */
 
-/* Run values as a row of bars, the lowest lowest; longer rows take the median of neighbours. A blank has no value. */
+/* Run values in order. */
 static void runs_line(const struct study_case *c, const struct arm *a, bool utf8, struct buf *out)
 {
-	double v[RUNS_MAX], lo = INFINITY, hi = -INFINITY;
-	size_t n = study_values(c, a, v, RUNS_MAX), cells = n < CELLS ? n : CELLS;
+	double v[RUNS_MAX];
 
-	for (size_t i = 0; i < n; i++)
-		if (isfinite(v[i])) {
-			lo = fmin(lo, v[i]);
-			hi = fmax(hi, v[i]);
-		}
-	for (size_t i = 0; i < cells; i++) {
-		double part[RUNS_MAX];
-		size_t m = 0;
-
-		for (size_t k = n * i / cells; k < n * (i + 1) / cells; k++)
-			if (isfinite(v[k]))
-				part[m++] = v[k];
-		summary_sort(part, m);
-		if (m)
-			sparkline_level(hi > lo ? (summary_median_sorted(part, m) - lo) / (hi - lo)
-						: 0.5,
-					utf8, out);
-		else
-			buf_addc(out, ' ');
-	}
+	sparkline_values(v, study_values(c, a, v, RUNS_MAX), CELLS, utf8, out);
 }
 
 /* All arms of a case share one axis. */

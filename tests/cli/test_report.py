@@ -1,6 +1,7 @@
 """mpbench report: one page of pictures, in a real browser at three widths; and the same as Markdown and text."""
 import html.parser
 import itertools
+import json
 import os
 import re
 import resource
@@ -12,7 +13,8 @@ import results
 from conftest import TOP, lacking
 from peers.browser import Browser
 
-EXAMPLES = sorted((TOP / "results-schema" / "examples").glob("*.json"))
+EXAMPLES = [p for p in sorted((TOP / "results-schema" / "examples").glob("*.json"))
+            if json.loads(p.read_text())["schema"] == "mpbench.result"]
 WINDOWS = {"phone": (360, "screen", "light"), "laptop": (1280, "screen", "dark"), "print": (702, "print", "light")}
 ENGLISH = {**os.environ, "LC_ALL": "C.UTF-8"}
 
