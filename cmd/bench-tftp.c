@@ -50,7 +50,7 @@ static const struct opt table[] = {
 	OPT_SIZES_ROW(0, "size", OPT_WHAT, struct tftp_opts, sizes, "SIZE", "of files written, and of builtin:'s", .max = TFTP_CONTENT_MAX, .given = OPT_GIVEN(struct tftp_opts, has_sizes)),
 	OPT_WORDS_ROW(0, "profile", OPT_WHAT, struct tftp_opts, profiles, "NAME", "ask like a boot client: plain, ipxe, uefi, u-boot, shim, grub, winpe", .choices = tftp_profile_names),
 	OPT_STRING_ROW(0, "expect", OPT_WHAT, struct tftp_opts, expect, "WHAT", "what must come: file, directory or SHA-256 (default: what comes first)"),
-	OPT_STRING_ROW(0, "find-max", OPT_WHAT, struct tftp_opts, find_max, "WHAT", "first find the most clients (up to --concurrency [1024]), or the highest rate (up to --rate), within --max-errors and --max-p99", .optional_value = "clients"),
+	OPT_STRING_ROW(0, "find-max", OPT_WHAT, struct tftp_opts, find_max, "WHAT", "find the most clients, or =rate, within --max-errors and --max-p99", .optional_value = "clients"),
 	OPT_DURATION_ROW(0, "max-p99", OPT_WHAT, struct tftp_opts, max_p99_ns, "TIME", "limit of the P99 for --find-max", .min = 1),
 	OPT_GROUP(request_opts, struct tftp_request_opts, struct tftp_opts, request),
 	OPT_GROUP(link_opts, struct tftp_link_opts, struct tftp_opts, link),
