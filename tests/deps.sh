@@ -36,7 +36,6 @@ table() {
 	scdoc command scdoc check
 	socat command socat check
 	curl command curl check
-	linux-libc-dev-arm64-cross file /usr/aarch64-linux-gnu/include/asm/unistd.h check
 	chromium command chromium check
 	END
 	[ ! -f bpf/deps ] || cat bpf/deps
