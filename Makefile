@@ -270,6 +270,9 @@ ANALYZE_KEEPERS := src/base/url.c src/io/impair.c src/measure/engine.c src/peer/
 	cmd/trace-json.c src/peer/iperf-client.c src/peer/iperf-sample.c src/peer/iperf-session.c cmd/iperf-cases.c
 $(ANALYZE_KEEPERS:%=$(BUILD)/lint/analyze/%.ok): LINT_CFLAGS += -Wno-analyzer-malloc-leak
 
+# The same with the connections of a tracker, which its table holds.
+$(BUILD)/lint/analyze/src/peer/rpc-tracker.c.ok: LINT_CFLAGS += -Wno-analyzer-malloc-leak
+
 # The same with the strings of a file, a case or a metric of a side, and the parts of a restored run.
 $(BUILD)/lint/analyze/src/result/history.c.ok $(BUILD)/lint/analyze/src/result/side.c.ok \
 $(BUILD)/lint/analyze/src/result/restore.c.ok: LINT_CFLAGS += -Wno-analyzer-malloc-leak

@@ -25,6 +25,7 @@ extern const struct cmd cmd_serve_http;
 extern const struct cmd cmd_serve_repl;
 extern const struct cmd cmd_serve_rpyc;
 extern const struct cmd cmd_serve_tftp;
+extern const struct cmd cmd_trace_rpc;
 extern const struct cmd cmd_trace_syscalls;
 extern const struct cmd cmd_trend;
 extern const struct cmd cmd_validate;
@@ -48,6 +49,7 @@ const struct cmd *const cmd_list[] = {
 	&cmd_trend,
 	&cmd_report,
 	&cmd_trace_syscalls,
+	&cmd_trace_rpc,
 	&cmd_bridge,
 	&cmd_relay,
 	&cmd_serve,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "address.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "cmd.h"
@@ -50,35 +51,6 @@ static const struct opt opts[] = {
 	OPT_END,
 };
 
-/* "HOST:PORT", "[v6]:PORT", or a port alone where `host` is given as the default. */
-static int parse_address(const char *option, const char *text, const char *host, struct addr *out,
-			 struct err *e)
-{
-	char copy[256];
-	char *colon, *name = copy;
-	uint64_t port;
-	size_t n;
-
-	if (!text)
-		return err_set(e, ERR_USAGE, "usage",
-			       "%s is needed (mpbench relay --listen 6969 --to 192.0.2.1:69)",
-			       option);
-	snprintf(copy, sizeof(copy), "%s", text);
-	colon = strrchr(copy, ':');
-	if (colon)
-		*colon = '\0';
-	if (!colon && !host)
-		return err_set(e, ERR_USAGE, "usage", "%s: '%s' is no HOST:PORT", option, text);
-	if (name[0] == '[' && name[strlen(name) - 1] == ']') {
-		name[strlen(name) - 1] = '\0';
-		name++;
-	}
-	if (num_parse_u64(colon ? colon + 1 : copy, &port, e) < 0 || port > 65535)
-		return err_set(e, ERR_USAGE, "usage", "%s: '%s' has no port from 0 to 65535",
-			       option, text);
-	return addr_resolve(out, 1, &n, colon ? name : host, (uint16_t)port, SOCK_DGRAM, e);
-}
-
 static int make_params(const struct relay_opts *o, struct relay_params *p, struct err *e)
 {
 	struct impair_params way = { .delay_ns = o->rtt_ns / 2,
@@ -102,9 +74,13 @@ static int make_params(const struct relay_opts *o, struct relay_params *p, struc
 		return err_wrap(e, "--script-out");
 	if (o->script_in && impair_parse_script(&p->to_client, o->script_in, e) < 0)
 		return err_wrap(e, "--script-in");
-	if (parse_address("--listen", o->listen, "127.0.0.1", &p->listen, e) < 0)
+	if (!o->listen || !o->to)
+		return err_set(
+			e, ERR_USAGE, "usage",
+			"--listen and --to are needed (mpbench relay --listen 6969 --to 192.0.2.1:69)");
+	if (address_parse("--listen", o->listen, "127.0.0.1", SOCK_DGRAM, &p->listen, e) < 0)
 		return -1;
-	return parse_address("--to", o->to, NULL, &p->target, e);
+	return address_parse("--to", o->to, NULL, SOCK_DGRAM, &p->target, e);
 }
 
 static void print_way(const char *name, const struct relay_way *w)

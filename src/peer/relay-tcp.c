@@ -1,6 +1,7 @@
 #include "peer/relay-tcp.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -29,6 +30,7 @@ struct side {
 struct conn {
 	struct relay_tcp *relay;
 	struct conn *next;
+	uint32_t number;
 	struct side client, server;
 };
 
@@ -40,6 +42,7 @@ struct relay_tcp {
 	struct watch watch;
 	struct timer resume;
 	struct conn *conns;
+	const struct relay_tcp_tap *tap;
 	struct relay_tcp_counts counts;
 };
 
@@ -52,6 +55,8 @@ static void conn_free(struct conn *c)
 		at = &(*at)->next;
 	*at = c->next;
 	r->counts.active--;
+	if (r->tap)
+		r->tap->ended(r->tap->ctx, c->number, clock_now());
 	loop_remove(&c->client.watch);
 	loop_remove(&c->server.watch);
 	fd_close(&c->client.fd);
@@ -114,9 +119,42 @@ static bool pass_on(struct side *s)
 	return !s->ended || shutdown(s->other->fd, SHUT_WR) == 0 || errno == ENOTCONN;
 }
 
+/* One of two packets that follow each other may wait for the acknowledgement of the first: it goes out at once. */
+static void acknowledge_at_once(int fd)
+{
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
+static bool read_and_tell(struct side *s, const struct relay_tcp_tap *tap)
+{
+	uint64_t read_ns = clock_now();
+	ssize_t n;
+	bool ok;
+
+	n = read(s->fd, s->bytes, BUFFER);
+	if (n < 0)
+		return is_later(errno);
+	s->ended = n == 0;
+	s->from = 0;
+	s->to = (size_t)n;
+	ok = pass_on(s);
+	if (n)
+		tap->bytes(tap->ctx, s->conn->number, s == &s->conn->client, read_ns, clock_now(),
+			   s->bytes, (size_t)n);
+	acknowledge_at_once(s->fd);
+	return ok;
+}
+
 static bool read_side(struct side *s)
 {
-	ssize_t n = read(s->fd, s->bytes, BUFFER);
+	const struct relay_tcp_tap *tap = s->conn->relay->tap;
+	ssize_t n;
+
+	if (tap)
+		return read_and_tell(s, tap);
+	n = read(s->fd, s->bytes, BUFFER);
 
 	if (n < 0)
 		return is_later(errno);
@@ -186,8 +224,10 @@ static void greet(struct relay_tcp *r, int fd)
 	c->relay = r;
 	c->next = r->conns;
 	r->conns = c;
-	r->counts.connections++;
+	c->number = (uint32_t)r->counts.connections++;
 	r->counts.active++;
+	if (r->tap)
+		r->tap->opened(r->tap->ctx, c->number, clock_now());
 	side_init(c, &c->client, &c->server, &r->counts.bytes_to_server);
 	side_init(c, &c->server, &c->client, &r->counts.bytes_to_client);
 	c->client.fd = fd;
@@ -249,6 +289,11 @@ int relay_tcp_open(struct relay_tcp **out, struct loop *l, int listener, const s
 		return -1;
 	*out = TAKE(r);
 	return 0;
+}
+
+void relay_tcp_tap(struct relay_tcp *r, const struct relay_tcp_tap *tap)
+{
+	r->tap = tap;
 }
 
 const struct relay_tcp_counts *relay_tcp_counts(const struct relay_tcp *r)

@@ -1,6 +1,8 @@
 /* relay-tcp - connections passed on byte for byte, beside the datagrams of a relay */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -23,6 +25,19 @@ struct relay_tcp;
 /* Takes the listening socket over, also on failure. At most `max` connections at once. */
 int relay_tcp_open(struct relay_tcp **out, struct loop *l, int listener, const struct addr *target,
 		   unsigned max, struct err *e) ERR_MUST_CHECK;
+/*
+ * Whoever listens in. All of it is told when it is done: bytes when as many of them as the kernel took are on their way; read_ns is when
+ * they were asked for, sent_ns now. Connections are numbered from 0. Acknowledgements are then sent at once too (TCP_QUICKACK before
+ * each read), since a relay that delays them makes the sender wait 40 ms for them. NULL takes it away; borrowed.
+ */
+struct relay_tcp_tap {
+	void (*opened)(void *ctx, uint32_t connection, uint64_t ns);
+	void (*bytes)(void *ctx, uint32_t connection, bool to_server, uint64_t read_ns,
+		      uint64_t sent_ns, const void *data, size_t len);
+	void (*ended)(void *ctx, uint32_t connection, uint64_t ns);
+	void *ctx;
+};
+void relay_tcp_tap(struct relay_tcp *r, const struct relay_tcp_tap *tap);
 const struct relay_tcp_counts *relay_tcp_counts(const struct relay_tcp *r);
 /* Closes all. NULL is legal. */
 void relay_tcp_close(struct relay_tcp *r);

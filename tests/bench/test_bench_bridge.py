@@ -31,7 +31,7 @@ def test_bridge(bridge, device, ser2net, tmp_path):
 def run(goals, port, ours, tuned, tuned2217, default):
     raw, rfc2217 = f"socket://127.0.0.1:{ours.raw}", f"rfc2217://127.0.0.1:{ours.rfc2217}"
     common = ["bench-repl", "--mode", "raw", "--runs", str(PAIRS), "--warmup", "20", "--settle", "200ms"]
-    d = mpbench(*common, "--case", "exec", "--iterations", "300", "direct=builtin:", f"relay=socket://127.0.0.1:{port}",
+    d = mpbench(*common, "--case", "exec", "--iterations", "1000", "direct=builtin:", f"relay=socket://127.0.0.1:{port}",
                 f"raw={raw}", f"rfc2217={rfc2217}", f"tuned={tuned}", f"tuned2217={tuned2217}",
                 f"default={default}")
     median = {t: values(d, "repl.exec", METRIC, t) for t in
