@@ -6,10 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "io/thread.h"
 
-/* Kept free for what tells of losses and ends. */
-enum { RESERVE = 64 << 10, LOST_MAX = 256 };
+/* RESERVE is kept free for what tells of losses and ends. */
+enum { RESERVE = 64 << 10, LOST_MAX = 256, GATHER_MAX = 256 << 10 };
+
+/* How long the thread lets records gather: to be woken by each would cost the processor what the two sides need. */
+static const uint64_t gather_ns = 2 * NS_PER_MS;
+
+enum { BUSY, IDLE, GATHERING };
 
 struct rpc_feed {
 	struct rpc_feed_params p;
@@ -19,7 +25,8 @@ struct rpc_feed {
 	pthread_cond_t more;
 	/* under the lock */
 	struct buf queue;
-	bool waiting, closing, look;
+	int state;
+	bool closing, look;
 	/* the relay's own */
 	uint32_t lost[LOST_MAX];
 	size_t n_lost;
@@ -77,6 +84,18 @@ static void decode(struct rpc_feed *f)
 	buf_clear(&f->work);
 }
 
+static void gather(struct rpc_feed *f)
+{
+	uint64_t end = clock_now() + gather_ns;
+	struct timespec until = { .tv_sec = (time_t)(end / NS_PER_SEC),
+				  .tv_nsec = (long)(end % NS_PER_SEC) };
+	int rc = 0;
+
+	f->state = GATHERING;
+	while (rc == 0 && f->queue.len < GATHER_MAX && !f->closing && !f->look)
+		rc = pthread_cond_timedwait(&f->more, &f->lock, &until);
+}
+
 static void run(void *arg)
 {
 	struct rpc_feed *f = arg;
@@ -88,10 +107,11 @@ static void run(void *arg)
 
 		pthread_mutex_lock(&f->lock);
 		while (!f->queue.len && !f->closing && !f->look) {
-			f->waiting = true;
+			f->state = IDLE;
 			pthread_cond_wait(&f->more, &f->lock);
 		}
-		f->waiting = false;
+		gather(f);
+		f->state = BUSY;
 		swap = f->queue;
 		f->queue = f->work;
 		f->work = swap;
@@ -131,7 +151,7 @@ static bool push(struct rpc_feed *f, const struct rpc_capture_record *r)
 	pthread_mutex_lock(&f->lock);
 	ok = f->queue.len + RPC_CAPTURE_HEAD + r->len + reserve <= RPC_FEED_QUEUE_MAX &&
 	     rpc_capture_put(&f->queue, r) == 0;
-	if (f->waiting)
+	if (f->state == IDLE || (f->state == GATHERING && f->queue.len >= GATHER_MAX))
 		pthread_cond_signal(&f->more);
 	pthread_mutex_unlock(&f->lock);
 	return ok;
@@ -174,6 +194,17 @@ static void ended(void *ctx, uint32_t connection, uint64_t ns)
 			.kind = RPC_CAPTURE_END, .connection = connection, .ns = ns });
 }
 
+/* Its times are those of clock_now(). */
+static void init_condition(pthread_cond_t *c)
+{
+	pthread_condattr_t how;
+
+	pthread_condattr_init(&how);
+	pthread_condattr_setclock(&how, CLOCK_MONOTONIC);
+	pthread_cond_init(c, &how);
+	pthread_condattr_destroy(&how);
+}
+
 int rpc_feed_start(struct rpc_feed **out, const struct rpc_feed_params *p, struct err *e)
 {
 	struct rpc_feed *f = calloc(1, sizeof(*f));
@@ -183,7 +214,7 @@ int rpc_feed_start(struct rpc_feed **out, const struct rpc_feed_params *p, struc
 	f->p = *p;
 	f->tap = (struct relay_tcp_tap){ opened, bytes, ended, f };
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_cond_init(&f->more, NULL);
+	init_condition(&f->more);
 	if (p->capture >= 0)
 		write_capture(f, RPC_CAPTURE_MAGIC, RPC_CAPTURE_MAGIC_SIZE);
 	if (f->has_failed) {
