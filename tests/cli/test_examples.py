@@ -17,6 +17,7 @@ EXAMPLES = TOP / "results-schema" / "examples"
 COMMANDS = {
     "bench-repl": ["bench-repl", "--case", "exec,upload,session", "--runs", "3", "-n", "30", "--warmup", "2", "builtin:"],
     "bench-tftp": ["bench-tftp", "--case", "read", "--runs", "3", "-n", "5", "--warmup", "1", "builtin:"],
+    "trace-rpc": ["trace-rpc", "--read", "tests/fuzz/corpus/rpc-trace/known"],
 }
 # What depends on the machine or the moment: only whether it is there is compared.
 FREE = {"environment", "noise", "warnings", "findings", "hist", "percentile_notes", "identity", "syscalls", "labels", "vcs",
@@ -75,7 +76,7 @@ def test_the_example_of_watch_has_the_shape_of_today(tmp_path):
 def test_example_has_the_shape_of_today(name):
     environment = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
     done = subprocess.run([MPBENCH, *COMMANDS[name], "--json", "-q"], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=120, env=environment)
+                          text=True, timeout=120, env=environment, cwd=TOP)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     schema_check.check(document)
