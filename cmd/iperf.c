@@ -145,7 +145,7 @@ static int parse_affinity(struct iperf_opts *o, struct err *e)
 {
 	char text[32];
 	char *comma;
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (!o->affinity)
 		return 0;
