@@ -1,10 +1,12 @@
 /* mpbench bench-rpc - calls of RPyC and HTTP servers, side by side. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "bench.h"
 #include "rpc-cases.h"
 #include "rpc-report.h"
+#include "rpc-usage.h"
 
 static const struct rpc_opts defaults = {
 	.plan = PLAN_DEFAULT,
@@ -45,6 +47,23 @@ static pid_t builtin_server(void *ctx, size_t i)
 	return c->target[i].is_builtin ? c->target[i].builtin.child.pid : 0;
 }
 
+static int add_usage(void *ctx, struct document *d, const struct measurement *m, struct err *e)
+{
+	struct rpc_cases *c = ctx;
+
+	(void)d;
+	rpc_usage_table(m, &c->after);
+	return c->after.failed ? err_nomem(e) : 0;
+}
+
+static void print_after(const struct rpc_cases *c)
+{
+	const struct common_opts *o = &c->opts->common;
+
+	if (!o->json && !o->quiet && !(o->output && strcmp(o->output, "-") == 0))
+		fputs(buf_text(&c->after), stdout);
+}
+
 extern const struct cmd cmd_bench_rpc;
 
 static int measure(struct rpc_cases *c, const struct rpc_opts *o, struct common *common,
@@ -68,12 +87,17 @@ static int measure(struct rpc_cases *c, const struct rpc_opts *o, struct common 
 			   .syscalls = &o->syscalls,
 			   .ctx = c,
 			   .derive = rpc_report_derive,
+			   .extend = add_usage,
 			   .identity = rpc_report_identity,
 			   .server = builtin_server };
+	int rc;
 
 	for (size_t i = 0; i < c->n_all; i++)
 		shown[i] = (struct bench_target){ .target = &c->parsed[i] };
-	return bench_go(&b, e);
+	rc = bench_go(&b, e);
+	if (rc >= 0 || e->kind == ERR_TARGET)
+		print_after(c);
+	return rc;
 }
 
 static int run(int argc, char **argv, struct err *e)

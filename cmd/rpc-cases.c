@@ -577,4 +577,5 @@ void rpc_cases_done(struct rpc_cases *c)
 	free(c->cases);
 	free(c->target);
 	free(c->payload);
+	buf_done(&c->after);
 }

@@ -150,6 +150,7 @@ struct rpc_cases {
 	uint64_t payload_bytes;
 	struct command_workload *client;
 	size_t n_clients;
+	struct buf after; /* text under the table */
 };
 
 /* Parses the targets, starts the builtin ones, makes the cases. */

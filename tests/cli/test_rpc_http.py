@@ -274,3 +274,14 @@ def test_a_byte_at_a_time(engine, fake, bench):
 def test_usage(words, told, mpbench):
     done = mpbench("bench-rpc", *words, "http://127.0.0.1:1")
     assert done.returncode == 2 and told in done.stderr, done.stderr
+
+
+def test_the_table_ends_with_what_an_operation_costs(mpbench):
+    done = mpbench("bench-rpc", "--runs", "2", "-n", "20", "--case", "ping", "builtin:http")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    costs = lines[lines.index(next(line for line in lines if line.startswith("an operation costs"))) + 1:]
+    ping = next(line for line in costs if line.startswith("rpc.ping t1")).split()
+    # client, server (each a number and its unit), memory, switches, connections
+    assert len(ping) == 10 and ping[7] == "MiB" and ping[9] == "0", ping
+    assert "an operation costs" not in mpbench("bench-rpc", "--runs", "2", "-n", "20", "--case", "ping", "--json", "builtin:http").stdout
