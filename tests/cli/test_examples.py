@@ -18,6 +18,8 @@ COMMANDS = {
     "bench-repl": ["bench-repl", "--case", "exec,upload,session", "--runs", "3", "-n", "30", "--warmup", "2", "builtin:"],
     # between 20 and 100 looks at the round trip, however busy the machine: which percentiles there are depends on it
     "iperf": ["iperf", "--runs", "1", "-t", "0.9", "--no-latency", "builtin:"],
+    "bench-rpc": ["bench-rpc", "--case", "connect,ready,ping,echo,call", "--size", "1K", "--call", "add", "--arg", "2", "--arg", "40",
+                  "--expect", "42", "--runs", "3", "-n", "30", "--warmup", "2", "builtin:rpyc"],
     "bench-tftp": ["bench-tftp", "--case", "read", "--runs", "3", "-n", "5", "--warmup", "1", "builtin:"],
     "trace-rpc": ["trace-rpc", "--read", "tests/fuzz/corpus/rpc-trace/known"],
 }
