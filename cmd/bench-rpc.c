@@ -27,7 +27,7 @@ static const struct opt table[] = {
 	OPT_STRINGS_ROW(0, "arg", OPT_WHAT, struct rpc_opts, args, "VALUE", "Python literal for it; NAME=VALUE: keyword"),
 	OPT_STRING_ROW(0, "expect", OPT_WHAT, struct rpc_opts, expect, "VALUE", "what it must return"),
 	OPT_STRING_ROW(0, "against", OPT_WHAT, struct rpc_opts, against, "NAME", "baseline call, same arguments"),
-	OPT_FLAG_ROW(0, "floor", OPT_HOW, struct rpc_opts, floor, "measure the builtin server too, which does nothing"),
+	OPT_FLAG_ROW(0, "floor", OPT_HOW, struct rpc_opts, floor, "measure the builtin server, too"),
 	OPT_ENUM_ROW(0, "sequence", OPT_WHAT, struct rpc_opts, sequence, rpc_sequence_names, "RPyC: one request a call, or Python's three"),
 	OPT_ENUM_ROW(0, "compress", OPT_WHAT, struct rpc_opts, compress, rpc_compress_names, "RPyC: as Python does, above 3,000 bytes"),
 	OPT_U32_ROW(0, "in-flight", OPT_WHAT, struct rpc_opts, in_flight, "N", "RPyC: requests of an operation sent at once", .min = 1, .max = 1000),
@@ -125,7 +125,7 @@ static int run(int argc, char **argv, struct err *e)
 
 static const char *const examples[] = {
 	"mpbench bench-rpc rpyc://localhost",
-	"connecting, calls, payloads, many clients",
+	"calls, payloads, many clients",
 	"mpbench bench-rpc --sequence python rpyc://localhost",
 	"what the three requests of a call in Python cost",
 	"mpbench bench-rpc --case echo --size 1K,1M --compress auto rpyc://localhost",
