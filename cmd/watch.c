@@ -478,6 +478,18 @@ static int status_of(const struct watching *w)
 						      : 0;
 }
 
+/* The user's command has heard of the end and may take a while; a moment only where the user wants to end. */
+static int wait_for_hook(struct watching *w, struct err *e)
+{
+	uint64_t most = stop_signal() ? 2 * NS_PER_SEC : HOOK_TIMEOUT;
+	enum loop_end why;
+
+	timer_cancel(w->loop, &w->due);
+	timer_cancel(w->loop, &w->redraw);
+	loop_ignore_stop(w->loop, stop_signal() != 0);
+	return w->hook.running ? loop_run(w->loop, loop_now(w->loop) + most, &why, e) : 0;
+}
+
 static int go(struct watching *w, struct err *e)
 {
 	enum loop_end why;
@@ -493,7 +505,7 @@ static int go(struct watching *w, struct err *e)
 	live_end(w);
 	bench_run_stop(&w->run);
 	summarize(w);
-	if (rc < 0)
+	if (rc < 0 || wait_for_hook(w, e) < 0)
 		return -1;
 	if (w->failure.kind != ERR_NONE) {
 		*e = w->failure;

@@ -113,6 +113,13 @@ def test_a_broken_limit_is_an_alert(mpbench, tmp_path):
     assert r.returncode == 1 and r.stdout.count(" bad ") == 1
 
 
+def test_the_hook_is_waited_for(mpbench, tmp_path):
+    heard = tmp_path / "heard"
+    hook = f"sh -c 'sleep 0.5; echo \"$MPBENCH_TEXT\" >>{shlex.quote(str(heard))}'"
+    r = mpbench("watch", "--once-bad", "--that", "latency.median<1ns", "--on-alert", hook, *BENCH, "builtin:")
+    assert r.returncode == 1 and heard.read_text().startswith("latency.median<1ns: ")
+
+
 def test_the_hook_is_no_shell(mpbench, tmp_path):
     r = mpbench("watch", "--once-bad", "--that", "latency.median<1ns", "--on-alert", "/nonexistent/hook; touch x", *BENCH,
                 "builtin:", cwd=tmp_path)

@@ -6,9 +6,11 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -154,6 +156,27 @@ static void the_tail_is_of_whole_lines_and_of_both_files(void **state)
 	assert_string_equal(buf_text(&tail), "line 03\nline 04\n");
 }
 
+/* A disk that is full for a while. */
+static void a_line_that_could_not_be_written_does_not_spoil_the_next(void **state)
+{
+	CLEANUP(journal_close) struct journal j = JOURNAL_CLOSED;
+	struct rlimit old, small;
+	struct err e;
+
+	(void)state;
+	open_it(&j, 1000, 2);
+	append(&j, "first");
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small = (struct rlimit){ 10, old.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	assert_int_equal(journal_append(&j, "second", &e), -1);
+	assert_int_equal(e.kind, ERR_INTERNAL);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	append(&j, "third");
+	expect(0, "first\nseco\nthird\n");
+}
+
 static void one_writer_at_a_time(void **state)
 {
 	CLEANUP(journal_close) struct journal j = JOURNAL_CLOSED;
@@ -195,6 +218,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_torn_line_is_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_tail_is_of_whole_lines_and_of_both_files,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_line_that_could_not_be_written_does_not_spoil_the_next, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(one_writer_at_a_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_file_is_refused, set_up, tear_down),
 	};
