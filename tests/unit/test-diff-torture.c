@@ -1,5 +1,5 @@
-/* Fail the Nth allocation while two documents are compared, shown in every format, and merged: each time an error, or the same
- * bytes as without failure. */
+/* Fail the Nth allocation while two documents are compared, shown in every format, merged, followed and watched: each time
+ * an error, or the same bytes as without failure. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +10,11 @@
 #include "diff-fixture.h"
 #include "result-fixture.h"
 #include "result/emit.h"
+#include "result/entry.h"
 #include "result/format.h"
 #include "result/merge.h"
+#include "result/trend.h"
+#include "result/watcher.h"
 #include "torture.h"
 
 static int load_both(json_t *const root[2], struct side *base, struct side *new, struct err *e)
@@ -68,6 +71,63 @@ static int merge(json_t *const root[2], struct buf *out, struct err *e)
 	if (merge_finish(&m, 2, &sum, &facts, e) < 0 || emit_text(sum, &merged, &len, e) < 0)
 		return -1;
 	return buf_add(out, merged, len) < 0 ? err_nomem(e) : 0;
+}
+
+static int follow(json_t *const root[2], struct buf *out, struct err *e)
+{
+	const struct trend_options o = { .all = true, .magnitude = 0.03 };
+	const struct table_style style = { .width = 80, .verbose = 1 };
+	CLEANUP(history_done) struct history h = { 0 };
+	CLEANUP(trend_done) struct trend t = { 0 };
+	CLEANUP(json_decref) json_t *json = NULL;
+	CLEANUP_FREE char *text = NULL;
+	size_t len;
+
+	for (int i = 0; i < 2; i++) {
+		CLEANUP(side_done) struct side side = { 0 };
+		CLEANUP(json_decref) json_t *entry = NULL;
+
+		if (side_add(&side, i ? "b" : "a", root[i], e) < 0)
+			return -1;
+		entry = entry_make(&side, e);
+		if (!entry || history_add(&h, i ? "b" : "a", entry, e) < 0)
+			return -1;
+	}
+	if (history_sort(&h, e) < 0 || trend_make(&h, &o, &t, e) < 0 ||
+	    trend_table(&t, &style, out, e) < 0)
+		return -1;
+	json = trend_json(&t, &o, e);
+	if (!json || emit_text(json, &text, &len, e) < 0)
+		return -1;
+	return buf_add(out, text, len) < 0 ? err_nomem(e) : 0;
+}
+
+static int watch(json_t *const root[2], struct buf *out, struct err *e)
+{
+	static struct watcher w;
+	const struct table_style style = { .width = 80 };
+	struct limit limit;
+	int rc = limit_parse(&limit, "* latency.* > 1ns", e);
+
+	watcher_done(&w);
+	w = (struct watcher){ .limit = &limit, .n_limits = 1 };
+	for (int i = 0; rc == 0 && i < 3; i++) {
+		const struct watch_run run = { .at_ns = (int64_t)(i + 1) * 1000000000,
+					       .root = i < 2 ? root[i] : NULL,
+					       .exit_status = i < 2 ? 0 : 4,
+					       .message = "" };
+		CLEANUP_FREE char *line = NULL;
+
+		rc = watcher_take(&w, &run, &line, e);
+		if (rc == 0 && buf_adds(out, line) < 0)
+			rc = err_nomem(e);
+		if (rc == 0)
+			rc = watcher_prom(&w, &run, out, e);
+	}
+	if (rc == 0 && watcher_summary(&w, &style, 1, out) < 0)
+		rc = err_nomem(e);
+	watcher_done(&w);
+	return rc;
 }
 
 /* On copies, which merging changes; jansson's parser is not under test here (2.14 asserts that it has memory). */
@@ -159,11 +219,35 @@ static void test_merge(void **state)
 	json_decref(root[1]);
 }
 
+static void test_trend(void **state)
+{
+	json_t *root[2];
+
+	(void)state;
+	make_roots(root);
+	torture(follow, root);
+	json_decref(root[0]);
+	json_decref(root[1]);
+}
+
+static void test_watch(void **state)
+{
+	json_t *root[2];
+
+	(void)state;
+	make_roots(root);
+	torture(watch, root);
+	json_decref(root[0]);
+	json_decref(root[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_diff),
 		cmocka_unit_test(test_merge),
+		cmocka_unit_test(test_trend),
+		cmocka_unit_test(test_watch),
 	};
 
 	json_set_alloc_funcs(failing_malloc, free);
