@@ -43,21 +43,8 @@ def test_install_and_uninstall(tmp_path, mpbench):
     assert [p for p in root.rglob("*") if p.is_file()] == []
 
 
-@pytest.fixture
-def tree(tmp_path):
-    for part in ("src", "cmd", "bpf"):
-        if (TOP / part).exists():
-            shutil.copytree(TOP / part, tmp_path / part)
-    return tmp_path
-
-
 def layers(tree):
     return subprocess.run([TOP / "tests" / "layers.sh", tree], capture_output=True, text=True)
-
-
-def test_layers_hold(tree):
-    done = layers(tree)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("path, code, rule", [
@@ -79,27 +66,29 @@ def test_layers_hold(tree):
     ("src/base/planted.c", "\n" * 701, "more than 700 lines"),
     ("src/elsewhere/planted.c", "\n", "unknown layer"),
 ])
-def test_planted_violation_is_found(tree, path, code, rule):
-    (tree / path).parent.mkdir(parents=True, exist_ok=True)
-    (tree / path).write_text(code)
-    done = layers(tree)
+def test_planted_violation_is_found(tmp_path, path, code, rule):
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text(code)
+    done = layers(tmp_path)
     assert done.returncode == 1
     assert rule in done.stdout and "planted" in done.stdout
 
 
-def test_library_is_known_by_one_file(tree):
-    (tree / "src" / "peer").mkdir(exist_ok=True)
+def test_library_is_known_by_one_file(tmp_path):
+    (tmp_path / "src" / "peer").mkdir(parents=True)
     for name in ("planted-a.c", "planted-b.c"):
-        (tree / "src" / "peer" / name).write_text("#include <curl/curl.h>\n")
-    done = layers(tree)
+        (tmp_path / "src" / "peer" / name).write_text("#include <curl/curl.h>\n")
+    done = layers(tmp_path)
     assert done.returncode == 1 and "known by one file" in done.stdout
 
 
-def test_comments_strings_and_members_are_no_calls(tree):
-    (tree / "src" / "base" / "planted.c").write_text(
+def test_comments_strings_and_members_are_no_calls(tmp_path):
+    (tmp_path / "src" / "base").mkdir(parents=True)
+    (tmp_path / "src" / "base" / "planted.c").write_text(
         '/* atoi(s), exit(1)\n * goto out */\nconst char *f(void)\n{\n\treturn "printf(x) goto \\" exit(1)"; // sleep(1)\n}\n'
         "int g(struct x *p)\n{\n\treturn p->exit(1) + p->ops.accept(2) + my_sleep(3);\n}\n")
-    assert "planted" not in layers(tree).stdout
+    done = layers(tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_deps_without_root_names_the_line_to_type(tmp_path):

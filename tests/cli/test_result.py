@@ -63,7 +63,10 @@ def test_example_is_what_is_written(document):
     same(json.loads(path.read_text()), normal)
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda p: p.name)
+RESULTS = [p for p in sorted(EXAMPLES.glob("*.json")) if schema_check.is_result(json.loads(p.read_text()))]
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda p: p.name)
 def test_examples_are_valid(path):
     schema_check.check(json.loads(path.read_text()))
     done = validate(path)
