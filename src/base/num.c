@@ -297,6 +297,7 @@ char *num_format_unit(char *out, double value, const char *unit)
 	static const char *const bytes[] = { " B/s", " KiB/s", " MiB/s", " GiB/s", " TiB/s" };
 	static const char *const ops[] = { "/s", " k/s", " M/s", " G/s", " T/s" };
 	static const char *const per_op[] = { "/op", " k/op", " M/op", " G/op", " T/op" };
+	static const char *const percent[] = { " %" };
 	static const char *const prefix[] = { "", "k", "M", "G", "T" };
 	char named[5][NUM_TEXT_MAX];
 	const char *names[5];
@@ -315,6 +316,8 @@ char *num_format_unit(char *out, double value, const char *unit)
 		return format_scaled(out, value, 1000, ops, 5);
 	if (strcmp(unit, "count_per_op") == 0)
 		return format_scaled(out, value, 1000, per_op, 5);
+	if (strcmp(unit, "ppm") == 0 && fabs(value) >= 1000)
+		return format_scaled(out, value / 1e4, 1000, percent, 1);
 	for (size_t i = 0; i < 5; i++) {
 		snprintf(named[i], sizeof(named[i]), " %s%.16s", prefix[i], unit);
 		names[i] = named[i];

@@ -30,5 +30,5 @@ char *num_format_ns(char *out, double ns);
 char *num_format_bytes(char *out, double bytes);
 char *num_format_count(char *out, double n);
 /* Any metric by its unit string ("ns", "bytes", "bytes_per_second", "bits_per_second", "ops_per_second",
- * "count", "ratio", "count_per_op"...); unknown units print the number and the unit. NaN prints "-". */
+ * "count", "ratio", "count_per_op", "ppm" (in percent from 0.1 % on)...); unknown units print the number and the unit. NaN prints "-". */
 char *num_format_unit(char *out, double value, const char *unit);

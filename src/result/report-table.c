@@ -53,17 +53,23 @@ static void verdict_cell(const struct table *t, const struct report_row *row)
 	screen_left(&t->s, tone_of(row), text, VERDICT_WIDTH);
 }
 
-/* "3.45MiB/s": a column is dear. */
+/* "3.45MiB/s", "9.41Gb/s": a column is dear. Never without a space before it. */
 static void value_cell(const struct table *t, double value, const char *unit)
 {
 	char text[REPORT_TEXT_MAX], tight[REPORT_TEXT_MAX];
+	char *bits;
 	size_t n = 0;
 
 	report_value(text, value, unit);
+	bits = strstr(text, "bit/s");
+	if (bits)
+		memmove(bits + 1, bits + 3, strlen(bits + 3) + 1);
 	for (const char *p = text; *p; p++)
 		if (*p != ' ')
 			tight[n++] = *p;
 	tight[n] = '\0';
+	if (n >= VALUE_WIDTH)
+		buf_addc(t->s.out, ' ');
 	screen_right(&t->s, TONE_PLAIN, tight, VALUE_WIDTH);
 }
 
