@@ -35,6 +35,8 @@ static struct iperf_work work_of(const struct iperf_opts *o, size_t len)
 				    .burst = o->burst,
 				    .num = o->bytes,
 				    .blocks = o->blocks,
+				    .nothing = o->time_ns == 0 && !o->endless && !o->bytes &&
+					       !o->blocks,
 				    .rcvbuf = o->rcvbuf,
 				    .cpu = o->cpu };
 }

@@ -25,6 +25,7 @@ enum iperf_metric {
 	IPERF_M_RPM_IDLE,
 	IPERF_M_PACING,
 	IPERF_M_CONNECT,
+	IPERF_M_SYSCALLS,
 	IPERF_M_COUNT,
 };
 

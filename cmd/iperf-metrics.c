@@ -16,6 +16,7 @@ static const struct {
 	[IPERF_S_THROUGHPUT] = { "interval.throughput", "bits_per_second", BETTER_HIGHER },
 	[IPERF_S_RTT] = { "rtt", "ns", BETTER_LOWER },
 	[IPERF_S_RTT_IDLE] = { "rtt_idle", "ns", BETTER_LOWER },
+	[IPERF_S_RTT_RECEIVER] = { "rtt_receiver", "ns", BETTER_LOWER },
 	[IPERF_S_RTTVAR] = { "rtt_variation", "ns", BETTER_LOWER },
 	[IPERF_S_ACK] = { "send_to_ack", "ns", BETTER_LOWER },
 	[IPERF_S_DELAY] = { "delay_variation", "ns", BETTER_LOWER },
@@ -44,6 +45,7 @@ static const struct {
 	[IPERF_M_RPM_IDLE] = { "responsiveness.idle", "round_trips_per_minute", BETTER_HIGHER },
 	[IPERF_M_PACING] = { "pacing_error", "ratio", BETTER_LOWER },
 	[IPERF_M_CONNECT] = { "connect", "ns", BETTER_LOWER },
+	[IPERF_M_SYSCALLS] = { "syscalls_per_gb", "count_per_gb", BETTER_LOWER },
 };
 
 static double over(double a, double b)
@@ -72,8 +74,20 @@ static double larger(double a, double b)
 	return a > b ? a : b;
 }
 
+/* System calls of whom --syscalls watches, for 10^9 bytes that arrived. */
+static double calls_per_gb(const struct run *run, const struct iperf_window *w)
+{
+	uint64_t calls = 0;
+
+	if (!run->syscalls.known)
+		return (double)NAN;
+	for (size_t i = 0; i < run->syscalls.n; i++)
+		calls += run->syscalls.count[i].calls;
+	return over((double)calls, w->bytes_moved / 1e9);
+}
+
 static double value_of(enum iperf_metric k, const struct iperf_cell *cell,
-		       const struct iperf_window *w)
+		       const struct iperf_window *w, const struct run *run)
 {
 	const struct iperf_flow *up = &w->flow[IPERF_UP], *down = &w->flow[IPERF_DOWN];
 	double target = (double)cell->plan.client.work.rate * cell->plan.client.params.parallel *
@@ -109,11 +123,13 @@ static double value_of(enum iperf_metric k, const struct iperf_cell *cell,
 		return w->remote_cpu_ns > 0 ? over(w->remote_cpu_ns, w->bytes_moved / 1e9)
 					    : (double)NAN;
 	case IPERF_M_RPM:
-		return rpm(&w->series[IPERF_S_RTT]);
+		return rpm(&w->series[up->used ? IPERF_S_RTT : IPERF_S_RTT_RECEIVER]);
 	case IPERF_M_RPM_IDLE:
 		return rpm(&w->series[IPERF_S_RTT_IDLE]);
 	case IPERF_M_PACING:
 		return target > 0 ? fabs(over(w->sent_bits, w->sent_s) / target - 1) : (double)NAN;
+	case IPERF_M_SYSCALLS:
+		return calls_per_gb(run, w);
 	default:
 		return over(w->connect_ns, (double)w->tests);
 	}
@@ -178,12 +194,14 @@ static int derive_cell(struct iperf_cell *cell, struct benchmark *b, struct err 
 			return err_nomem(e);
 		for (size_t i = 0; i < b->n_runs && i < cell->n_windows; i++)
 			if (b->run[i].status == RUN_OK && cell->window[i].tests)
-				x->values[i] =
-					value_of((enum iperf_metric)k, cell, &cell->window[i]);
+				x->values[i] = value_of((enum iperf_metric)k, cell,
+							&cell->window[i], &b->run[i]);
 		if (middle(x->values, b->n_runs, &cell->median[k], e) < 0)
 			return -1;
 	}
-	b->note = "Columns: the throughput of each interval, in bits per second.";
+	b->note = cell->plan.client.work.nothing
+			  ? "Columns: the time of a test."
+			  : "Columns: the throughput of each interval, in bits per second.";
 	for (size_t i = 0; i < b->n_runs && i < cell->n_windows; i++)
 		if (add_distributions(&b->run[i], &cell->window[i], e) < 0)
 			return -1;

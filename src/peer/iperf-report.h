@@ -13,9 +13,10 @@ struct iperf_row {
 	unsigned stream; /* index */
 	bool omitted;
 	double start_s, end_s;
-	uint64_t bytes, packets, lost;
-	int64_t retransmits; /* -1: unknown */
+	uint64_t bytes, packets, lost; /* packets: sent; of a receiver with those that were lost */
+	int64_t retransmits;	       /* -1: unknown */
 	uint64_t cwnd_bytes, snd_wnd, rtt_ns, rttvar_ns, pmtu, reorder;
+	uint64_t jitter_ns; /* of datagrams that came, at the end of the interval */
 };
 
 /* One direction over all its streams. Datagram counts are -1 where nobody knows; `exact`: duplicates cannot have hidden losses. */
@@ -32,9 +33,10 @@ struct iperf_flow {
 enum { IPERF_UP, IPERF_DOWN };
 
 enum iperf_series {
-	IPERF_S_THROUGHPUT, /* bit/s of each interval, all streams of the measured direction */
-	IPERF_S_RTT,	    /* ns, sampled under load */
-	IPERF_S_RTT_IDLE,   /* before the load */
+	IPERF_S_THROUGHPUT,   /* bit/s of each interval, all streams of the measured direction */
+	IPERF_S_RTT,	      /* ns, sampled under load */
+	IPERF_S_RTT_IDLE,     /* before the load */
+	IPERF_S_RTT_RECEIVER, /* as the kernel of a receiver estimates it */
 	IPERF_S_RTTVAR,
 	IPERF_S_ACK,   /* from send() to the acknowledgement of its last byte */
 	IPERF_S_DELAY, /* one-way, above the smallest */

@@ -47,6 +47,12 @@ void iperf_sampler_tag(struct iperf_sampler *x)
 	x->test->work.tag = x->tags;
 }
 
+/* Sent, or received once. */
+static uint64_t packets_of(const struct iperf_stream *s)
+{
+	return s->sends ? atomic_load(&s->now.blocks) : atomic_load(&s->now.unique);
+}
+
 /* Marks where an interval begins. */
 static void mark(struct iperf_sampler *x, uint64_t now)
 {
@@ -55,7 +61,7 @@ static void mark(struct iperf_sampler *x, uint64_t now)
 		struct iperf_tcp_info info;
 
 		x->last_bytes[i] = atomic_load(&s->now.bytes);
-		x->last_packets[i] = atomic_load(&s->now.blocks);
+		x->last_packets[i] = packets_of(s);
 		x->last_lost[i] = atomic_load(&s->now.lost);
 		iperf_socket_info(s->fd, &info);
 		x->last_retransmits[i] = info.retransmits;
@@ -70,12 +76,6 @@ void iperf_sampler_start(struct iperf_sampler *x, bool counting)
 	x->counting = counting;
 	mark(x, x->test->run.start_ns);
 	x->next_look_ns = x->test->run.start_ns + x->every_ns;
-}
-
-void iperf_sampler_counts(struct iperf_sampler *x)
-{
-	x->counting = true;
-	mark(x, x->test->counted_ns);
 }
 
 static void record(struct iperf_sampler *x, enum iperf_series which, uint64_t value)
@@ -108,6 +108,16 @@ static void read_tag(struct iperf_sampler *x, struct iperf_stream *s)
 	}
 }
 
+/* Who only receives is never acknowledged: the kernel times the peer's answers to the window that it opened. */
+static void look_at_receiver(struct iperf_sampler *x, const struct iperf_stream *s)
+{
+	struct iperf_tcp_info info;
+
+	iperf_socket_info(s->fd, &info);
+	if (info.known && info.rcv_rtt_ns)
+		record(x, IPERF_S_RTT_RECEIVER, info.rcv_rtt_ns);
+}
+
 static void look(struct iperf_sampler *x)
 {
 	struct iperf_test *t = x->test;
@@ -117,8 +127,10 @@ static void look(struct iperf_sampler *x)
 		struct iperf_stream *s = &t->stream[x->turn++ % t->n];
 		struct iperf_tcp_info info;
 
-		if (!s->sends)
+		if (!s->sends) {
+			look_at_receiver(x, s);
 			continue;
+		}
 		if (x->tags)
 			read_tag(x, s);
 		iperf_socket_info(s->fd, &info);
@@ -136,7 +148,7 @@ static struct iperf_row row_of(struct iperf_sampler *x, unsigned i, uint64_t now
 	const struct iperf_test *t = x->test;
 	const struct iperf_stream *s = &t->stream[i];
 	uint64_t zero = x->counting ? t->counted_ns : t->run.start_ns;
-	uint64_t bytes = atomic_load(&s->now.bytes), packets = atomic_load(&s->now.blocks);
+	uint64_t bytes = atomic_load(&s->now.bytes), packets = packets_of(s);
 	uint64_t lost = atomic_load(&s->now.lost);
 	struct iperf_row r = { .stream = i, .omitted = !x->counting, .retransmits = -1 };
 	struct iperf_tcp_info info = { 0 };
@@ -144,8 +156,9 @@ static struct iperf_row row_of(struct iperf_sampler *x, unsigned i, uint64_t now
 	r.start_s = (double)ns_since(zero, x->interval_began_ns) / 1e9;
 	r.end_s = (double)ns_since(zero, now) / 1e9;
 	r.bytes = bytes - x->last_bytes[i];
-	r.packets = packets - x->last_packets[i];
 	r.lost = ns_since(x->last_lost[i], lost);
+	r.packets = packets - x->last_packets[i] + r.lost;
+	r.jitter_ns = atomic_load(&s->now.jitter_ns);
 	x->last_bytes[i] = bytes;
 	x->last_packets[i] = packets;
 	x->last_lost[i] = lost;
@@ -235,12 +248,21 @@ int iperf_sampler_look(struct iperf_sampler *x, uint64_t now, uint64_t *next, st
 	return 0;
 }
 
+int iperf_sampler_counts(struct iperf_sampler *x, struct err *e)
+{
+	if (close_interval(x, x->test->counted_ns, e) < 0)
+		return -1;
+	x->counting = true;
+	mark(x, x->test->counted_ns);
+	return 0;
+}
+
 int iperf_sampler_end(struct iperf_sampler *x, uint64_t now, struct err *e)
 {
 	/* a rest that is too short to say anything about throughput has its bytes all the same */
 	bool telling = ns_since(x->interval_began_ns, now) >= x->interval_ns / 10;
 
 	look(x);
-	x->silent = !telling;
+	x->silent = x->silent || !telling;
 	return close_interval(x, now, e);
 }

@@ -25,7 +25,7 @@ void iperf_sampler_init(struct iperf_sampler *x, struct iperf_test *t, struct ip
 void iperf_sampler_tag(struct iperf_sampler *x);
 void iperf_sampler_start(struct iperf_sampler *x, bool counting);
 /* The omitted time is over: what follows counts. */
-void iperf_sampler_counts(struct iperf_sampler *x);
+int iperf_sampler_counts(struct iperf_sampler *x, struct err *e) ERR_MUST_CHECK;
 /* Does what is due at `now`; returns when it wants to be called next. */
 int iperf_sampler_look(struct iperf_sampler *x, uint64_t now, uint64_t *next,
 		       struct err *e) ERR_MUST_CHECK;

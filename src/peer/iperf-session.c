@@ -25,10 +25,32 @@ struct iperf_session {
 /* The words of failures must last as long as the program. */
 static const char *failure_word(const char *code)
 {
-	static const char *const words[] = { "busy",	"server-error", "server-terminated",
-					     "closed",	"protocol",	"refused-params",
-					     "refused", "timeout",	"unreachable",
-					     "reset",	"cancelled",	"out-of-memory" };
+	static const char *const words[] = {
+		"busy",
+		"server-error",
+		"server-error-short",
+		"server-error-bare",
+		"server-terminated",
+		"closed",
+		"closed-at-once",
+		"closed-in-setup",
+		"closed-before-test",
+		"closed-in-test",
+		"closed-streams",
+		"closed-after-test",
+		"closed-before-results",
+		"closed-after-results",
+		"protocol",
+		"refused-params",
+		"refused",
+		"timeout",
+		"unreachable",
+		"cancelled",
+		"in-use",
+		"no-fds",
+		"permission",
+		"out-of-memory",
+	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(words[i], code) == 0)

@@ -24,6 +24,7 @@ struct iperf_work {
 	uint32_t burst;
 	uint64_t num,
 		blocks; /* to send (and, for a client, to receive) each way over all streams; 0: no limit */
+	bool nothing;  /* a test without duration: no byte counts */
 	size_t rcvbuf; /* wanted for datagrams, as the kernel charges it */
 	bool tag;      /* tag sends, for send-to-ACK times */
 	int cpu;       /* of the first stream, -1: any */
@@ -58,7 +59,7 @@ uint64_t iperf_claim(_Atomic int64_t *left, uint64_t want);
 /* Written by the stream's thread alone; others may read at any time. */
 struct iperf_counters {
 	_Atomic uint64_t bytes, blocks, last_ns;
-	_Atomic uint64_t lost, unique; /* of datagrams */
+	_Atomic uint64_t lost, unique, jitter_ns; /* of datagrams */
 };
 
 struct iperf_stream {

@@ -197,7 +197,9 @@ int iperf_test_results(const struct iperf_test *t, bool exact, struct iperf3_res
 		r->retransmits = iperf_test_retransmits(t, i);
 		r->end_s = iperf_test_seconds(t, s);
 		r->has_omitted = true;
-		if (t->work.udp)
+		if (t->work.nothing)
+			r->bytes = 0;
+		else if (t->work.udp)
 			fill_datagrams(s, exact, r);
 	}
 	out->has_retransmits = sends ? !t->work.udp : -1;

@@ -186,6 +186,7 @@ static void publish(struct iperf_stream *s, uint64_t bytes, uint64_t blocks, uin
 
 	atomic_store_explicit(&s->now.unique, a->unique, memory_order_relaxed);
 	atomic_store_explicit(&s->now.lost, a->highest - a->unique, memory_order_relaxed);
+	atomic_store_explicit(&s->now.jitter_ns, (uint64_t)a->jitter_ns, memory_order_relaxed);
 	iperf_stream_count(s, bytes, blocks, now);
 }
 

@@ -1,5 +1,6 @@
 #include "proto/iperf3-client.h"
 
+#include <stdio.h>
 #include <string.h>
 
 int iperf3_client_init(struct iperf3_client *c, const uint8_t cookie[IPERF3_COOKIE],
@@ -35,23 +36,29 @@ static uint32_t number(const char *at)
 	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-/* The reason behind SERVER_ERROR: two numbers, of which some versions send one or none. */
+/* The reason behind SERVER_ERROR: iperf3's number and the system's, of which some versions send one or none. */
 static int server_error(const struct iperf3_client *c, struct err *e)
 {
-	int32_t code, sys;
+	char reason[96], system[96];
 	const char *text;
+	int32_t code, sys;
 
 	if (c->in.len < 4)
-		return err_set(e, ERR_TARGET, "server-error",
+		return err_set(e, ERR_TARGET, "server-error-bare",
 			       "the server refuses the test and does not say why");
 	code = (int32_t)number(c->in.data);
-	sys = c->in.len >= 8 ? (int32_t)number(c->in.data + 4) : 0;
 	text = iperf3_error_text(code);
-	if (text)
-		return err_set(e, ERR_TARGET, "server-error",
-			       "the server refuses the test: %s (%d)", text, code);
-	return err_set(e, ERR_TARGET, "server-error",
-		       "the server refuses the test: error %d, errno %d", code, sys);
+	snprintf(reason, sizeof(reason), "%s%serror %d", text ? text : "", text ? ", " : "", code);
+	if (c->in.len < 8)
+		return err_set(e, ERR_TARGET, "server-error-short",
+			       "the server refuses the test: %s (it does not say the system's)",
+			       reason);
+	sys = (int32_t)number(c->in.data + 4);
+	if (sys == 0)
+		return err_set(e, ERR_TARGET, "server-error", "the server refuses the test: %s",
+			       reason);
+	return err_set(e, ERR_TARGET, "server-error", "the server refuses the test: %s (there: %s)",
+		       reason, strerror_r(sys, system, sizeof(system)));
 }
 
 static int unexpected(const struct iperf3_client *c, uint8_t byte, struct err *e)
@@ -176,23 +183,36 @@ int iperf3_client_next(struct iperf3_client *c, enum iperf3_client_event *out, s
 
 int iperf3_client_eof(const struct iperf3_client *c, struct err *e)
 {
+	const char *code;
+
 	if (c->failing)
 		return server_error(c, e);
 	switch (c->state) {
 	case 0:
-		return err_set(e, ERR_TARGET, "closed",
+		return err_set(e, ERR_TARGET, "closed-at-once",
 			       "the server closed the connection at once: is it iperf3?");
 	case IPERF3_PARAM_EXCHANGE:
 		return err_set(
 			e, ERR_TARGET, "refused-params",
 			"the server closed the connection after the parameters: it refuses them, or "
 			"wants authentication (which mpbench has not)");
-	case IPERF3_DISPLAY_RESULTS:
-		return 0;
+	case IPERF3_CREATE_STREAMS:
+		code = "closed-in-setup";
+		break;
+	case IPERF3_TEST_START:
+		code = "closed-before-test";
+		break;
+	case IPERF3_TEST_RUNNING:
+		code = c->ended ? "closed-after-test" : "closed-in-test";
+		break;
+	case IPERF3_EXCHANGE_RESULTS:
+		code = c->have_peer ? "closed-after-results" : "closed-before-results";
+		break;
 	default:
-		return err_set(e, ERR_TARGET, "closed", "the server closed the connection while %s",
-			       iperf3_client_waits_for(c));
+		return 0;
 	}
+	return err_set(e, ERR_TARGET, code, "the server closed the connection while %s",
+		       iperf3_client_waits_for(c));
 }
 
 int iperf3_client_end(struct iperf3_client *c, struct err *e)

@@ -15,9 +15,10 @@ enum iperf3_client_event {
 
 /*
  * Bytes of the server go in by iperf3_client_feed in any cut, iperf3_client_next says what they mean, and `out` holds
- * what must be sent (the caller empties it). Failures, with the err's code: "busy" (ACCESS_DENIED), "server-error" (with
- * 8, 4 or no bytes of reason), "server-terminated", "closed" (where the connection ended too early), "refused-params"
- * (it ended right after the parameters), "protocol".
+ * what must be sent (the caller empties it). Failures, with the err's code: "busy" (ACCESS_DENIED); "server-error",
+ * "server-error-short", "server-error-bare" (SERVER_ERROR with 8, 4 or no bytes of reason); "server-terminated"; "protocol"; and
+ * where the connection ended too early: "closed-at-once", "refused-params" (right after the parameters), "closed-in-setup",
+ * "closed-before-test", "closed-in-test", "closed-after-test" (TEST_END was said), "closed-before-results", "closed-after-results".
  */
 struct iperf3_client {
 	uint8_t state; /* last state byte of the server; 0: none yet */
@@ -39,7 +40,7 @@ int iperf3_client_feed(struct iperf3_client *c, const void *bytes, size_t len,
 		       struct err *e) ERR_MUST_CHECK;
 int iperf3_client_next(struct iperf3_client *c, enum iperf3_client_event *out,
 		       struct err *e) ERR_MUST_CHECK;
-/* The connection ended: 0 where that is all right (after DONE), else -1 with the reason. */
+/* The connection ended, or nothing came any more behind a SERVER_ERROR: 0 where that is all right (after DONE), else -1 with the reason. */
 int iperf3_client_eof(const struct iperf3_client *c, struct err *e) ERR_MUST_CHECK;
 
 /* Ends the test (TEST_END). */
