@@ -65,18 +65,28 @@ static json_t *timestamp_json(double wall_s)
 			 "timemillisecs", (json_int_t)(wall_s * 1000));
 }
 
-static json_t *start_json(const struct iperf_cell *c, const struct iperf_report *r, struct err *e)
+/* What every document begins with, also that of a test that failed. */
+static int put_ourselves(json_t *o, json_t *connected, struct err *e)
 {
-	CLEANUP(json_decref) json_t *o = json_object();
-	const struct url *u = c->target->url;
 	struct utsname name = { 0 };
 	char system[400];
 
 	uname(&name);
 	snprintf(system, sizeof(system), "%s %s %s", name.sysname, name.release, name.machine);
-	if (put(o, "connected", connected_json(r, e), e) < 0 ||
-	    put(o, "version", json_pack("s+", "mpbench ", version_text()), e) < 0 ||
-	    put(o, "system_info", json_outside_text(system), e) < 0 ||
+	return put(o, "connected", connected, e) < 0 ||
+			       put(o, "version", json_pack("s+", "mpbench ", version_text()), e) <
+				       0 ||
+			       put(o, "system_info", json_outside_text(system), e) < 0
+		       ? -1
+		       : 0;
+}
+
+static json_t *start_json(const struct iperf_cell *c, const struct iperf_report *r, struct err *e)
+{
+	CLEANUP(json_decref) json_t *o = json_object();
+	const struct url *u = c->target->url;
+
+	if (put_ourselves(o, connected_json(r, e), e) < 0 ||
 	    put(o, "timestamp", timestamp_json(r->wall_s), e) < 0 ||
 	    put(o, "connecting_to",
 		json_pack("{s:o, s:i}", "host",
@@ -93,6 +103,26 @@ static json_t *start_json(const struct iperf_cell *c, const struct iperf_report 
 	    put(o, "test_start", test_start_json(c), e) < 0)
 		return NULL;
 	return TAKE(o);
+}
+
+static double percent(double part, double all)
+{
+	return all > 0 ? 100 * part / all : 0;
+}
+
+/* Who sends knows only how many. */
+static int put_interval_datagrams(json_t *o, const struct iperf_row *w, bool sends, struct err *e)
+{
+	if (put(o, "packets", json_u64(w->packets), e) < 0)
+		return -1;
+	if (sends)
+		return 0;
+	return put(o, "jitter_ms", json_number((double)w->jitter_ns / 1e6), e) < 0 ||
+			       put(o, "lost_packets", json_u64(w->lost), e) < 0 ||
+			       put(o, "lost_percent",
+				   json_number(percent((double)w->lost, (double)w->packets)), e) < 0
+		       ? -1
+		       : 0;
 }
 
 static json_t *row_json(const struct iperf_cell *c, const struct iperf_stream_shown *s,
@@ -115,9 +145,7 @@ static json_t *row_json(const struct iperf_cell *c, const struct iperf_stream_sh
 	     put(o, "pmtu", json_u64(w->pmtu), e) < 0 ||
 	     put(o, "reorder", json_u64(w->reorder), e) < 0))
 		return NULL;
-	if (c->plan.client.work.udp &&
-	    (put(o, "packets", json_u64(w->packets), e) < 0 ||
-	     (!s->sends && put(o, "lost_packets", json_u64(w->lost), e) < 0)))
+	if (c->plan.client.work.udp && put_interval_datagrams(o, w, s->sends, e) < 0)
 		return NULL;
 	if (put(o, "omitted", json_boolean(w->omitted), e) < 0 ||
 	    put(o, "sender", json_boolean(s->sends), e) < 0)
@@ -125,32 +153,39 @@ static json_t *row_json(const struct iperf_cell *c, const struct iperf_stream_sh
 	return TAKE(o);
 }
 
-/* The streams of one direction together; NULL with e->kind 0 when there are none. */
-static json_t *sum_json(const struct iperf_report *r, const struct iperf_row *rows, unsigned n,
-			bool sends)
+/* The streams of one direction together; NULL when there are none, or memory is short. */
+static json_t *sum_json(const struct iperf_cell *c, const struct iperf_report *r,
+			const struct iperf_row *rows, unsigned n, bool sends)
 {
-	uint64_t bytes = 0, retransmits = 0;
-	bool any = false, known = false;
+	struct iperf_row sum = { 0 };
+	unsigned counted = 0;
+	bool known = false;
 	double seconds = rows[0].end_s - rows[0].start_s;
-	json_t *o;
+	CLEANUP(json_decref) json_t *o = NULL;
+	struct err ignored;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (rows[i].stream >= r->n_streams || r->stream[rows[i].stream].sends != sends)
 			continue;
-		any = true;
-		bytes += rows[i].bytes;
+		counted++;
+		sum.bytes += rows[i].bytes;
+		sum.packets += rows[i].packets;
+		sum.lost += rows[i].lost;
+		sum.jitter_ns += rows[i].jitter_ns;
 		known = known || rows[i].retransmits >= 0;
-		retransmits += rows[i].retransmits > 0 ? (uint64_t)rows[i].retransmits : 0;
+		sum.retransmits += rows[i].retransmits > 0 ? rows[i].retransmits : 0;
 	}
-	if (!any)
+	if (!counted)
 		return NULL;
+	sum.jitter_ns /= counted;
 	o = json_pack("{s:f, s:f, s:f, s:I, s:f, s:b, s:b}", "start", rows[0].start_s, "end",
-		      rows[0].end_s, "seconds", seconds, "bytes", (json_int_t)bytes,
-		      "bits_per_second", seconds > 0 ? (double)bytes * 8 / seconds : 0, "omitted",
-		      (int)rows[0].omitted, "sender", (int)sends);
-	if (o && known)
-		json_object_set_new(o, "retransmits", json_integer((json_int_t)retransmits));
-	return o;
+		      rows[0].end_s, "seconds", seconds, "bytes", (json_int_t)sum.bytes,
+		      "bits_per_second", seconds > 0 ? (double)sum.bytes * 8 / seconds : 0,
+		      "omitted", (int)rows[0].omitted, "sender", (int)sends);
+	if (!o || (known && put(o, "retransmits", json_integer(sum.retransmits), &ignored) < 0) ||
+	    (c->plan.client.work.udp && put_interval_datagrams(o, &sum, sends, &ignored) < 0))
+		return NULL;
+	return TAKE(o);
 }
 
 static json_t *interval_json(const struct iperf_cell *c, const struct iperf_report *r,
@@ -158,7 +193,7 @@ static json_t *interval_json(const struct iperf_cell *c, const struct iperf_repo
 {
 	CLEANUP(json_decref) json_t *o = json_object();
 	CLEANUP(json_decref) json_t *list = json_array();
-	json_t *up = sum_json(r, rows, n, true), *down = sum_json(r, rows, n, false);
+	json_t *up = sum_json(c, r, rows, n, true), *down = sum_json(c, r, rows, n, false);
 
 	for (unsigned i = 0; i < n; i++) {
 		if (rows[i].stream < r->n_streams &&
@@ -203,21 +238,40 @@ static json_t *flow_part(double seconds, uint64_t bytes, int64_t retransmits, bo
 	return o;
 }
 
-/* Of UDP: loss, jitter, order of one direction. */
-static int put_datagrams(json_t *o, const struct iperf_flow *f, struct err *e)
+/* Of UDP: jitter and loss. */
+static int put_datagrams(json_t *o, double jitter_ns, int64_t lost, int64_t packets, struct err *e)
 {
-	double lost = f->lost > 0 ? (double)f->lost : 0;
-
-	if (put(o, "jitter_ms", json_number(f->jitter_ns / 1e6), e) < 0 ||
-	    put(o, "lost_packets", json_integer(f->lost > 0 ? f->lost : 0), e) < 0 ||
-	    put(o, "packets", json_integer(f->packets > 0 ? f->packets : 0), e) < 0 ||
-	    put(o, "lost_percent",
-		json_number(f->packets > 0 ? 100 * lost / (double)f->packets : 0), e) < 0)
-		return -1;
-	return f->reordered < 0 ? 0 : put(o, "out_of_order", json_integer(f->reordered), e);
+	lost = lost > 0 ? lost : 0;
+	packets = packets > 0 ? packets : 0;
+	return put(o, "jitter_ms", json_number(jitter_ns / 1e6), e) < 0 ||
+			       put(o, "lost_packets", json_integer(lost), e) < 0 ||
+			       put(o, "packets", json_integer(packets), e) < 0 ||
+			       put(o, "lost_percent",
+				   json_number(percent((double)lost, (double)packets)), e) < 0
+		       ? -1
+		       : 0;
 }
 
-/* Extremes over the intervals of a stream that we send. */
+/* One UDP stream, told by its receiver; what was sent and did not come was lost, wherever it is known. */
+static json_t *udp_stream_json(const struct iperf_report *r, unsigned i,
+			       const struct iperf3_stream_result *from,
+			       const struct iperf3_stream_result *to, struct err *e)
+{
+	const struct iperf3_stream_result *known = to ? to : from;
+	int64_t sent = from->packets - (from->has_omitted ? from->omitted_packets : 0);
+	int64_t lost = to && to->has_exact ? sent - to->unique : known->errors;
+	int64_t unordered = to && to->has_exact ? to->reordered : 0;
+	CLEANUP(json_decref)
+	json_t *o = flow_part(known->end_s, known->bytes, -1, r->stream[i].sends);
+
+	if (put(o, "socket", json_integer(r->stream[i].fd), e) < 0 ||
+	    put_datagrams(o, known->jitter_s * 1e9, lost, sent, e) < 0 ||
+	    put(o, "out_of_order", json_integer(unordered), e) < 0)
+		return NULL;
+	return TAKE(o);
+}
+
+/* Extremes over the intervals of a stream; zeros for one that the peer sends. */
 static int put_extremes(json_t *o, const struct iperf_report *r, unsigned i, struct err *e)
 {
 	uint64_t cwnd = 0, wnd = 0, most = 0, least = UINT64_MAX, sum = 0, n = 0;
@@ -225,7 +279,7 @@ static int put_extremes(json_t *o, const struct iperf_report *r, unsigned i, str
 	for (size_t k = 0; k < r->n_rows; k++) {
 		const struct iperf_row *w = &r->row[k];
 
-		if (w->stream != i || w->omitted)
+		if (w->stream != i || w->omitted || !r->stream[i].sends)
 			continue;
 		cwnd = w->cwnd_bytes > cwnd ? w->cwnd_bytes : cwnd;
 		wnd = w->snd_wnd > wnd ? w->snd_wnd : wnd;
@@ -252,7 +306,7 @@ static int put_end(json_t *o, const char *key, const struct iperf3_stream_result
 	json_t *part = flow_part(x->end_s, x->bytes, sender ? x->retransmits : -1, ours);
 
 	if (put(part, "socket", json_integer(r->stream[i].fd), e) < 0 ||
-	    (sender && ours && put_extremes(part, r, i, e) < 0))
+	    (sender && put_extremes(part, r, i, e) < 0))
 		return -1;
 	return put(o, key, TAKE(part), e);
 }
@@ -266,48 +320,52 @@ static json_t *end_stream_json(const struct iperf_cell *c, const struct iperf_re
 	const struct iperf3_stream_result *to = r->stream[i].sends ? theirs : ours;
 	CLEANUP(json_decref) json_t *o = json_object();
 
-	if (c->plan.client.work.udp) {
-		CLEANUP(json_decref)
-		json_t *u = flow_part(to ? to->end_s : ours->end_s, to ? to->bytes : ours->bytes,
-				      -1, r->stream[i].sends);
-
-		if (put(u, "socket", json_integer(r->stream[i].fd), e) < 0 ||
-		    put_datagrams(u, &r->flow[r->stream[i].sends ? IPERF_UP : IPERF_DOWN], e) < 0 ||
-		    put(o, "udp", TAKE(u), e) < 0)
-			return NULL;
-		return TAKE(o);
-	}
+	if (c->plan.client.work.udp)
+		return put(o, "udp", from ? udp_stream_json(r, i, from, to, e) : json_object(), e) <
+				       0
+			       ? NULL
+			       : TAKE(o);
 	if ((from && put_end(o, "sender", from, r, i, true, e) < 0) ||
 	    (to && put_end(o, "receiver", to, r, i, false, e) < 0))
 		return NULL;
 	return TAKE(o);
 }
 
+/* What one direction came to: of TCP what was sent and received; of UDP with losses, and both in one. */
+static int put_flow(json_t *o, const struct iperf_flow *f, bool up, const char *const names[3],
+		    bool udp, struct err *e)
+{
+	CLEANUP(json_decref)
+	json_t *sent = flow_part(f->sent_s, f->sent_bytes, f->retransmits, udp || up);
+	CLEANUP(json_decref)
+	json_t *got = flow_part(f->received_s, f->received_bytes, -1, !udp && up);
+
+	if (udp) {
+		CLEANUP(json_decref)
+		json_t *sum = flow_part(f->received_s, f->received_bytes, -1, up);
+
+		if (put_datagrams(sum, f->jitter_ns, f->lost, f->packets, e) < 0 ||
+		    put_datagrams(sent, 0, 0, f->packets, e) < 0 ||
+		    put_datagrams(got, f->jitter_ns, f->lost, f->packets, e) < 0 ||
+		    put(o, names[0], TAKE(sum), e) < 0)
+			return -1;
+	}
+	return put(o, names[1], TAKE(sent), e) < 0 || put(o, names[2], TAKE(got), e) < 0 ? -1 : 0;
+}
+
 static int put_sums(json_t *o, const struct iperf_cell *c, const struct iperf_report *r,
 		    struct err *e)
 {
-	static const char *const names[2][2] = { { "sum_sent", "sum_received" },
-						 { "sum_sent_bidir_reverse",
-						   "sum_received_bidir_reverse" } };
+	static const char *const names[2][3] = {
+		{ "sum", "sum_sent", "sum_received" },
+		{ "sum_bidir_reverse", "sum_sent_bidir_reverse", "sum_received_bidir_reverse" },
+	};
 
-	for (int k = 0; k < 2; k++) {
-		const struct iperf_flow *f = &r->flow[k];
-		const char *const *name = names[k == 1 && r->flow[0].used];
-
-		if (!f->used)
-			continue;
-		if (put(o, name[0], flow_part(f->sent_s, f->sent_bytes, f->retransmits, k == 0),
-			e) < 0 ||
-		    put(o, name[1], flow_part(f->received_s, f->received_bytes, -1, k == 0), e) < 0)
+	for (int k = 0; k < 2; k++)
+		if (r->flow[k].used &&
+		    put_flow(o, &r->flow[k], k == IPERF_UP, names[k == 1 && r->flow[0].used],
+			     c->plan.client.work.udp, e) < 0)
 			return -1;
-		if (c->plan.client.work.udp && name == names[0]) {
-			CLEANUP(json_decref)
-			json_t *sum = flow_part(f->received_s, f->received_bytes, -1, k == 0);
-
-			if (put_datagrams(sum, f, e) < 0 || put(o, "sum", TAKE(sum), e) < 0)
-				return -1;
-		}
-	}
 	return 0;
 }
 
@@ -349,7 +407,11 @@ static json_t *document_json(const struct iperf_cell *c, struct err *e)
 	if (c->plan.client.params.title[0] &&
 	    put(o, "title", json_outside_text(c->plan.client.params.title), e) < 0)
 		return NULL;
-	if (r->theirs.server_output &&
+	if (c->plan.client.params.extra_data[0] &&
+	    put(o, "extra_data", json_outside_text(c->plan.client.params.extra_data), e) < 0)
+		return NULL;
+	/* 3.12's server goes on to send it to clients that did not ask */
+	if (c->plan.client.params.get_server_output && r->theirs.server_output &&
 	    put(o, r->theirs.output_is_json ? "server_output_json" : "server_output_text",
 		r->theirs.output_is_json
 			? json_loads(r->theirs.server_output, JSON_DECODE_ANY, NULL)
@@ -359,16 +421,20 @@ static json_t *document_json(const struct iperf_cell *c, struct err *e)
 	return TAKE(o);
 }
 
-static json_t *failure_json(const struct err *failure)
+static json_t *failure_json(const struct err *failure, struct err *e)
 {
-	return json_pack("{s:{}, s:[], s:{}, s:o}", "start", "intervals", "end", "error",
-			 json_outside_text(failure->msg));
+	CLEANUP(json_decref) json_t *start = json_object();
+
+	if (put_ourselves(start, json_array(), e) < 0)
+		return NULL;
+	return json_pack("{s:o, s:[], s:{}, s:o}", "start", TAKE(start), "intervals", "end",
+			 "error", json_outside_text(failure->msg));
 }
 
 int iperf_json_print(const struct iperf_cell *cell, const struct err *failure, struct err *e)
 {
 	CLEANUP(json_decref)
-	json_t *o = cell && cell->has_last ? document_json(cell, e) : failure_json(failure);
+	json_t *o = cell && cell->has_last ? document_json(cell, e) : failure_json(failure, e);
 	CLEANUP_FREE char *text = NULL;
 
 	if (!o)
