@@ -525,6 +525,20 @@ static int begin_floors(struct rpc_cases *c, struct err *e)
 	return 0;
 }
 
+/* What was checked gets its bytes. */
+static int load(struct rpc_cases *c, struct err *e)
+{
+	fill_payload(c);
+	for (size_t i = 0; i < c->n_cases; i++) {
+		struct rpc_cell *cell = c->cell[i];
+
+		if (cell->plan && cell->target->scheme->filled &&
+		    cell->target->scheme->filled(cell, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int rpc_cases_make(struct rpc_cases *c, const struct rpc_opts *o, const char *const *operands,
 		   size_t n, const struct log *log, struct err *e)
 {
@@ -553,8 +567,7 @@ int rpc_cases_make(struct rpc_cases *c, const struct rpc_opts *o, const char *co
 	}
 	if (begin_floors(c, e) < 0 || add_cases(c, e) < 0 || add_own_clients(c, e) < 0)
 		return -1;
-	fill_payload(c);
-	return 0;
+	return load(c, e);
 }
 
 void rpc_cases_done(struct rpc_cases *c)

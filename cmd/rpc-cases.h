@@ -48,7 +48,8 @@ struct rpc_opts {
 	struct rpc_http_opts http;
 };
 
-/* What one case asks of a scheme. payload is `size` bytes that last as long as the cases. */
+/* What one case asks of a scheme. payload is `size` bytes that last as long as the cases; it is filled
+ * after the cases were made. */
 struct rpc_work {
 	enum rpc_kind kind;
 	bool is_floor; /* on the builtin server, for the floor row */
@@ -114,6 +115,7 @@ struct rpc_cell {
  *           of the server: --start may not have started it
  * cell      makes cell->plan and fills what the case needs beyond name, target and sessions (phases, further params by
  *           rpc_put_text and rpc_put_integer). Returns 1 where the case means nothing here: it is left out
+ * filled    once for each cell, when work.payload holds its bytes: for what copies some. May be NULL
  * make      session_maker; ctx is the cell. What a target must be asked first is asked when the first session is made, in
  *           any thread (cell->all->lock is for that)
  * collect   between windows: sums and clears what was counted
@@ -126,6 +128,7 @@ struct rpc_scheme {
 	uint16_t (*port_of)(const struct url *u); /* where it depends; may be NULL */
 	int (*target)(struct rpc_target *t, struct err *e);
 	int (*cell)(struct rpc_cell *cell, struct engine_case *ec, struct err *e);
+	int (*filled)(struct rpc_cell *cell, struct err *e);
 	session_maker *make;
 	void (*collect)(struct rpc_cell *cell, struct rpc_tally *out);
 	void (*identity)(struct rpc_target *t, const char **pairs, size_t *n, size_t max);

@@ -66,6 +66,7 @@ struct http_cell {
 	char host[300];
 	char agent[64];
 	const char *method;
+	char *path;
 };
 
 static int target(struct rpc_target *t, struct err *e)
@@ -307,13 +308,12 @@ static int make_exchanges(struct http_cell *c, const struct rpc_cell *cell, stru
 	return 0;
 }
 
-static int write_head(struct http_cell *c, const char *path, const struct http_exchange *x,
-		      struct err *e)
+static int write_head(struct http_cell *c, const struct http_exchange *x, struct err *e)
 {
 	struct http_field field[HTTP_FIELDS_MAX];
 	CLEANUP_FREE char *text = NULL;
 	struct http_request r = { .method = c->method,
-				  .target = path,
+				  .target = c->path,
 				  .host = c->host,
 				  .agent = c->agent,
 				  .field = field,
@@ -340,7 +340,7 @@ static int write_head(struct http_cell *c, const char *path, const struct http_e
 }
 
 /* All heads in one block, a small body behind each; the pointers are set when it has stopped growing. */
-static int make_heads(struct http_cell *c, const char *path, struct err *e)
+static int make_heads(struct http_cell *c, struct err *e)
 {
 	size_t at = 0;
 
@@ -348,7 +348,7 @@ static int make_heads(struct http_cell *c, const char *path, struct err *e)
 		struct http_exchange *x = &c->exchange[i];
 		size_t from = c->heads.len;
 
-		if (write_head(c, path, x, e) < 0)
+		if (write_head(c, x, e) < 0)
 			return -1;
 		x->head_len = c->heads.len - from;
 		if (x->body && x->body_len <= BODY_BESIDE)
@@ -406,8 +406,11 @@ static int fill(struct http_cell *c, const struct rpc_cell *cell, struct err *e)
 		return err_set(e, ERR_USAGE, "usage", "a path of more than %d bytes", PATH_MAX_);
 	c->method = method_of(cell);
 	if (make_url(c, cell, buf_text(&path), e) < 0 || make_lines(c, cell, e) < 0 ||
-	    make_exchanges(c, cell, e) < 0 || make_heads(c, buf_text(&path), e) < 0)
+	    make_exchanges(c, cell, e) < 0)
 		return -1;
+	c->path = buf_take(&path);
+	if (!c->path)
+		return err_nomem(e);
 	p->address = cell->target->address;
 	p->place.insecure = o->insecure;
 	p->place.cacert = o->cacert;
@@ -465,6 +468,11 @@ static int make_cell(struct rpc_cell *cell, struct engine_case *ec, struct err *
 	return 0;
 }
 
+static int copy_bodies(struct rpc_cell *cell, struct err *e)
+{
+	return make_heads(cell->plan, e);
+}
+
 static int make_session(void *ctx, struct loop *loop, unsigned index, struct sub_sink *sink,
 			struct session **out, struct err *e)
 {
@@ -520,6 +528,7 @@ static void cell_done(struct rpc_cell *cell)
 	http_plan_done(&c->plan);
 	buf_done(&c->url);
 	buf_done(&c->heads);
+	free(c->path);
 	buf_done(&c->body);
 	for (size_t i = 0; i < c->n_lines; i++)
 		free(c->line[i]);
@@ -544,6 +553,7 @@ const struct rpc_scheme rpc_scheme_http = {
 	.port_of = port_of,
 	.target = target,
 	.cell = make_cell,
+	.filled = copy_bodies,
 	.make = make_session,
 	.collect = collect,
 	.identity = identity,
