@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "io/thread.h"
+#include "measure/probe-usage.h"
 
 /* One worker in its thread; thread 0 is the calling one. */
 struct part {
@@ -90,7 +91,7 @@ static void usage_add(struct usage *u, const struct rusage *a, const struct rusa
 		       (uint64_t)(b->ru_stime.tv_usec - a->ru_stime.tv_usec) * NS_PER_US;
 	u->voluntary_switches = (uint64_t)(b->ru_nvcsw - a->ru_nvcsw);
 	u->involuntary_switches = (uint64_t)(b->ru_nivcsw - a->ru_nivcsw);
-	u->rss_peak_bytes = (uint64_t)b->ru_maxrss * 1024;
+	u->rss_peak_bytes = usage_peak(getpid());
 }
 
 /* Between the gates, with all workers at rest: the leader opens and closes the window. */

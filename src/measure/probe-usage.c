@@ -141,14 +141,25 @@ static void add_switches(pid_t pid, struct usage *u)
 	closedir(dir);
 }
 
+uint64_t usage_peak(pid_t pid)
+{
+	char path[64], value[64];
+	uint64_t kib = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (!sysfile_value("", path, "VmHWM", value, sizeof(value)) ||
+	    !sysfile_parse_u64(value, &kib, NULL))
+		return 0;
+	return kib * 1024;
+}
+
 /* The process clock counts nanoseconds; how they divide into user and system only the ticks tell. */
 static bool add_process(pid_t pid, struct usage *u)
 {
 	const uint64_t tick_ns = NS_PER_SEC / (uint64_t)sysconf(_SC_CLK_TCK);
-	char path[64], value[64];
 	struct stat_line s;
 	struct timespec ts;
-	uint64_t total, user, kib;
+	uint64_t total, user;
 	clockid_t clock;
 
 	if (!read_stat(pid, &s) || clock_getcpuclockid(pid, &clock) != 0 ||
@@ -161,10 +172,7 @@ static bool add_process(pid_t pid, struct usage *u)
 	u->user_ns += user + s.children_user * tick_ns;
 	u->system_ns += total - user + s.children_system * tick_ns;
 	add_switches(pid, u);
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (sysfile_value("", path, "VmHWM", value, sizeof(value)) &&
-	    sysfile_parse_u64(value, &kib, NULL))
-		u->rss_peak_bytes += kib * 1024;
+	u->rss_peak_bytes += usage_peak(pid);
 	return true;
 }
 

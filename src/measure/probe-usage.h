@@ -36,5 +36,10 @@ size_t process_tree(const pid_t *pids, size_t n, pid_t *out, size_t max);
  * usage_reset_peak. false when one of `pids` cannot be read.
  */
 bool usage_read(const pid_t *pids, size_t n, struct usage *out);
+/*
+ * Peak resident memory in bytes of one process, 0 where it cannot be read. Of its program alone: ru_maxrss begins with what
+ * the parent held when it forked.
+ */
+uint64_t usage_peak(pid_t pid);
 /* Makes the peak of those processes begin anew, where the kernel lets us (own processes, or root). */
 void usage_reset_peak(const pid_t *pids, size_t n);

@@ -214,6 +214,16 @@ def test_a_thousand_connections(bench, mpbench):
         assert b["runs"][0]["usage"]["client"]["rss_peak_bytes"] < 64 << 20
 
 
+@pytest.mark.native
+def test_memory_is_the_programs_own(bench):
+    """What the process that started mpbench holds is not in its peak, as it is in ru_maxrss."""
+    held = bytearray(192 << 20)
+    held[::4096] = bytes(len(held[::4096]))
+    d = bench("--case", "ping", "builtin:http")
+    assert 1 << 20 < case(d, "ping")["runs"][0]["usage"]["client"]["rss_peak_bytes"] < 64 << 20
+    assert len(held)
+
+
 HEAD = b"HTTP/1.1 200 OK\r\n"
 LEN = HEAD + b"Content-Length: 4\r\n\r\n"
 
