@@ -219,7 +219,7 @@ static int start(struct http_server *s, int listener, struct err *e)
 	s->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_TURBO, 0, NULL, NULL, handle, s, MHD_OPTION_LISTEN_SOCKET,
 		listener, MHD_OPTION_CONNECTION_LIMIT, s->params.max_connections,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(96 << 10), MHD_OPTION_NOTIFY_COMPLETED,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(48 << 10), MHD_OPTION_NOTIFY_COMPLETED,
 		request_over, NULL, MHD_OPTION_END);
 	if (!s->daemon)
 		return err_set(e, ERR_MACHINE, "http", "libmicrohttpd cannot serve here");
