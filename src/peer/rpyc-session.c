@@ -10,8 +10,10 @@
 #include "proto/rpyc-exception.h"
 
 enum { ROOT_MAX = 256, STEADY_MAX = 4096, DETAIL_MAX = 160 };
-#define REFUSED_WAIT (300 * NS_PER_MS) /* a server between two lives */
-#define REFUSED_AGAIN (5 * NS_PER_MS)
+/* A server that serves one client at a time and goes between two of them is not there for a while. */
+#define ABSENT_WAIT (300 * NS_PER_MS)
+#define ABSENT_WAIT_KNOWN (2 * NS_PER_SEC) /* it has been there before */
+#define ABSENT_AGAIN (5 * NS_PER_MS)
 #define LEAVE_WAIT (200 * NS_PER_MS)
 
 const char *const rpyc_phases[] = { "tcp", "root", "answer", NULL };
@@ -514,6 +516,19 @@ static void answer(struct rpyc_link *l, uint64_t tag, struct rpyc_message *m)
 
 /* --- failures -------------------------------------------------------------------------------------------------- */
 
+/*
+ * Set-up may meet a server between two lives: nobody listens, or the listener of the last one goes with the connections that
+ * it had not accepted.
+ */
+static bool is_absent(struct rpyc_session *r, const char *word)
+{
+	bool known = rpyc_facts_layout(r->plan->facts) != RPYC_LAYOUT_NONE;
+	bool unheard = strcmp(word, "reset") == 0 && r->phase == PHASE_ROOT && !r->link.first_ns;
+
+	return r->opening && (unheard || strcmp(word, "refused") == 0) &&
+	       loop_now(r->s.loop) - r->began_ns < (known ? ABSENT_WAIT_KNOWN : ABSENT_WAIT);
+}
+
 static void link_failed(struct rpyc_link *l, const char *word, const char *detail)
 {
 	struct rpyc_session *r = CONTAINER_OF(l, struct rpyc_session, link);
@@ -535,9 +550,8 @@ static void link_failed(struct rpyc_link *l, const char *word, const char *detai
 		begin_connect(r);
 		return;
 	}
-	if (r->opening && strcmp(word, "refused") == 0 &&
-	    loop_now(r->s.loop) - r->began_ns < REFUSED_WAIT) {
-		timer_set(r->s.loop, &r->timer, loop_now(r->s.loop) + REFUSED_AGAIN, retry);
+	if (is_absent(r, word)) {
+		timer_set(r->s.loop, &r->timer, loop_now(r->s.loop) + ABSENT_AGAIN, retry);
 		return;
 	}
 	fail(r, word, detail);
