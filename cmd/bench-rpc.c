@@ -142,7 +142,7 @@ const struct cmd cmd_bench_rpc = {
 	.summary = "benchmark RPyC and HTTP servers side by side",
 	.about =
 		"Connects, calls, moves payloads and runs many clients at once, and says what each takes; values that come "
-		"back are compared. Targets: rpyc://HOST[:18812], builtin:rpyc (the default: mpbench serve rpyc in a "
+		"back are compared. Targets: rpyc://HOST[:18812], rpycs:// (TLS), builtin:rpyc (the default: mpbench serve rpyc in a "
 		"child). The methods called are ping, echo, upload and download; any other with --call.",
 	.examples = examples,
 	.table = table,

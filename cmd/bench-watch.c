@@ -62,8 +62,9 @@ static bool port_of(const struct url *u, struct listener_port *out)
 	static const struct {
 		const char *scheme;
 		uint16_t port;
-	} defaults[] = { { "tftp", 69 },     { "http", 80 },  { "https", 443 },	  { "rpyc", 18812 },
-			 { "iperf3", 5201 }, { "socket", 0 }, { "rfc2217", 2217 } };
+	} defaults[] = { { "tftp", 69 },    { "http", 80 },	{ "https", 443 },
+			 { "rpyc", 18812 }, { "rpycs", 18821 }, { "iperf3", 5201 },
+			 { "socket", 0 },   { "rfc2217", 2217 } };
 
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++) {
 		if (strcmp(u->scheme, defaults[i].scheme) != 0)

@@ -27,13 +27,15 @@ static const char *const version_names[] = { "1.1", "2", NULL };
 
 /* clang-format off */
 const struct opt rpc_http_opts[] = {
-	OPT_TITLE("HTTP"),
+	OPT_TITLE("HTTP and TLS"),
 	OPT_ENUM_ROW(0, "engine", OPT_WHAT, struct rpc_http_opts, engine, engine_names, "who speaks: our own loop on libcurl's connections, or libcurl"),
 	OPT_ENUM_ROW(0, "http", OPT_WHAT, struct rpc_http_opts, version, version_names, "version of HTTP; 2 needs --engine curl"),
 	OPT_STRING_ROW(0, "method", OPT_WHAT, struct rpc_http_opts, method, "WORD", "of --call (GET, with --body POST)"),
 	OPT_STRING_ROW(0, "body", OPT_WHAT, struct rpc_http_opts, body, "TEXT|@FILE", "of --call"),
 	OPT_STRINGS_ROW(0, "header", OPT_WHAT, struct rpc_http_opts, headers, "NAME: VALUE", "with every request"),
 	OPT_STRING_ROW(0, "cacert", OPT_WHAT, struct rpc_http_opts, cacert, "FILE", "trust these certificates, not the system's"),
+	OPT_STRING_ROW(0, "cert", OPT_WHAT, struct rpc_http_opts, cert, "FILE", "our own certificate"),
+	OPT_STRING_ROW(0, "key", OPT_WHAT, struct rpc_http_opts, key, "FILE", "its key, where that is not in the same file"),
 	OPT_FLAG_ROW(0, "insecure", OPT_WHAT, struct rpc_http_opts, insecure, "trust any certificate"),
 	OPT_STRING_ROW(0, "proxy", OPT_WHAT, struct rpc_http_opts, proxy, "URL", "with --engine curl; none otherwise, whatever the environment says"),
 	OPT_END,
@@ -42,12 +44,19 @@ const struct opt rpc_http_opts[] = {
 
 int rpc_http_check(const struct rpc_http_opts *o, struct err *e)
 {
+	const struct {
+		const char *option, *name;
+	} file[] = { { "cacert", o->cacert }, { "cert", o->cert }, { "key", o->key } };
+
 	if (o->engine == 0 && o->version != 0)
 		return err_set(e, ERR_USAGE, "usage", "--http 2 is libcurl's: add --engine curl");
 	if (o->engine == 0 && o->proxy)
 		return err_set(e, ERR_USAGE, "usage", "--proxy is libcurl's: add --engine curl");
-	if (o->cacert && access(o->cacert, R_OK) < 0)
-		return err_sys(e, ERR_USAGE, "--cacert %s", o->cacert);
+	for (size_t i = 0; i < sizeof(file) / sizeof(file[0]); i++)
+		if (file[i].name && access(file[i].name, R_OK) < 0)
+			return err_sys(e, ERR_USAGE, "--%s %s", file[i].option, file[i].name);
+	if (o->key && !o->cert)
+		return err_set(e, ERR_USAGE, "usage", "--key FILE is of --cert FILE: give both");
 	return 0;
 }
 
@@ -414,6 +423,8 @@ static int fill(struct http_cell *c, const struct rpc_cell *cell, struct err *e)
 	p->address = cell->target->address;
 	p->place.insecure = o->insecure;
 	p->place.cacert = o->cacert;
+	p->place.cert = o->cert;
+	p->place.key = o->key;
 	p->place.proxy = cell->target->is_builtin ? NULL : o->proxy;
 	p->place.version = version_of(cell) ? HTTP_VERSION_2 : HTTP_VERSION_11;
 	p->method = c->method;

@@ -1,4 +1,4 @@
-/* rpc-http - the options of bench-rpc that only HTTP has */
+/* rpc-http - the options of bench-rpc for HTTP and TLS */
 #pragma once
 
 #include "base/opt.h"
@@ -6,7 +6,7 @@
 struct rpc_http_opts {
 	int engine;  /* fast, curl */
 	int version; /* 1.1, 2 */
-	const char *method, *body, *cacert, *proxy;
+	const char *method, *body, *cacert, *cert, *key, *proxy;
 	bool insecure;
 	struct opt_strings headers;
 };

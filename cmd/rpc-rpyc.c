@@ -11,6 +11,8 @@ enum { ANSWER_ROOM = 64 << 20 };
 /* A target's facts are struct rpyc_facts; a cell's plan is this. */
 struct rpyc_cell {
 	struct rpyc_plan plan;
+	struct http_place place;
+	char url[300];
 	struct rpyc_exchange *exchange;
 	struct buf args, kwargs, expect;
 };
@@ -150,6 +152,28 @@ static int set_exchange(struct rpyc_cell *c, const struct rpc_work *w, const str
 	}
 }
 
+static bool is_tls(const struct rpc_target *t)
+{
+	return !t->is_builtin && strcmp(t->url->scheme, "rpycs") == 0;
+}
+
+static void set_place(struct rpyc_cell *c, const struct rpc_cell *cell)
+{
+	const struct rpc_http_opts *o = &cell->all->opts->http;
+	const struct url *u = cell->target->url;
+
+	snprintf(c->url, sizeof(c->url),
+		 strchr(u->host, ':') ? "https://[%.250s]:%u" : "https://%.250s:%u", u->host,
+		 u->port);
+	c->place = (struct http_place){ .url = c->url,
+					.tls = true,
+					.raw = true,
+					.insecure = o->insecure,
+					.cacert = o->cacert,
+					.cert = o->cert,
+					.key = o->key };
+}
+
 static int fill(struct rpyc_cell *c, struct rpc_cell *cell, struct err *e)
 {
 	const struct rpc_opts *o = cell->all->opts;
@@ -165,6 +189,11 @@ static int fill(struct rpyc_cell *c, struct rpc_cell *cell, struct err *e)
 	p->compress = o->compress == 1;
 	p->fresh = w->fresh;
 	p->max_answer = ANSWER_ROOM + (size_t)w->size;
+	p->sessions = w->concurrency;
+	if (is_tls(cell->target)) {
+		set_place(c, cell);
+		p->place = &c->place;
+	}
 	p->work = w->kind == RPC_CONNECT ? RPYC_WORK_CONNECT
 		  : w->kind == RPC_READY ? RPYC_WORK_READY
 					 : RPYC_WORK_CALL;
@@ -267,12 +296,19 @@ static void forget_target(struct rpc_target *t)
 	t->facts = NULL;
 }
 
-static const char *const schemes[] = { "rpyc", NULL };
+/* Those of RPyC's own scripts. */
+static uint16_t port_of(const struct url *u)
+{
+	return strcmp(u->scheme, "rpycs") == 0 ? RPYC_TLS_PORT : RPYC_PORT;
+}
+
+static const char *const schemes[] = { "rpyc", "rpycs", NULL };
 
 const struct rpc_scheme rpc_scheme_rpyc = {
 	.schemes = schemes,
 	.serve = "rpyc",
 	.port = RPYC_PORT,
+	.port_of = port_of,
 	.target = target,
 	.cell = make_cell,
 	.make = make_session,

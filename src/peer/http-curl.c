@@ -198,6 +198,12 @@ static int set_up(struct http_handle *h, const struct http_place *p)
 		rc |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
 		rc |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
 	}
+	if (p->cert)
+		rc |= curl_easy_setopt(easy, CURLOPT_SSLCERT, p->cert);
+	if (p->key)
+		rc |= curl_easy_setopt(easy, CURLOPT_SSLKEY, p->key);
+	if (p->raw)
+		rc |= curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
 	return rc == CURLE_OK ? 0 : -1;
 }
 
@@ -339,6 +345,7 @@ static const char *word_of(const struct http_handle *h, CURLcode rc)
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CIPHER:
 	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
 		return "tls";
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:

@@ -14,10 +14,12 @@ enum http_version { HTTP_VERSION_11, HTTP_VERSION_2 };
 
 /* Where and how, shared by all requests of a case; text is borrowed. */
 struct http_place {
-	const char *url;    /* "https://host:8443/path", what libcurl is given */
-	bool tls, insecure; /* insecure: any certificate will do */
-	const char *cacert; /* file of trusted certificates; NULL: the system's */
-	const char *proxy;  /* NULL: none, whatever the environment says */
+	const char *url;	/* "https://host:8443/path", what libcurl is given */
+	bool tls, insecure;	/* insecure: any certificate will do */
+	const char *cacert;	/* file of trusted certificates; NULL: the system's */
+	const char *cert, *key; /* files of the client's own certificate and its key; NULL: none */
+	const char *proxy;	/* NULL: none, whatever the environment says */
+	bool raw; /* only for http_curl_connect: what is spoken is not HTTP, and not offered as such */
 	enum http_version version;
 };
 

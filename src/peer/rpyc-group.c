@@ -102,6 +102,7 @@ void rpyc_plan_done(struct rpyc_plan *p)
 	while (p->groups) {
 		struct rpyc_group *next = p->groups->next;
 
+		http_curl_free(p->groups->curl);
 		rpyc_zip_free(p->groups->zip);
 		free(p->groups);
 		p->groups = next;
@@ -143,6 +144,8 @@ int rpyc_group_join(struct rpyc_plan *p, struct loop *loop, struct rpyc_group **
 		rc = err_nomem(e);
 	else if (!g->zip)
 		rc = rpyc_zip_new(&g->zip, e);
+	if (rc == 0 && p->place && !g->curl)
+		rc = http_curl_new(&g->curl, loop, p->sessions, e);
 	if (rc == 0) {
 		g->members++;
 		*out = g;
@@ -155,7 +158,9 @@ void rpyc_group_leave(struct rpyc_plan *p, struct rpyc_group *g)
 {
 	pthread_mutex_lock(p->lock);
 	if (--g->members == 0) {
+		http_curl_free(g->curl);
 		rpyc_zip_free(g->zip);
+		g->curl = NULL;
 		g->zip = NULL;
 	}
 	pthread_mutex_unlock(p->lock);

@@ -1,4 +1,4 @@
-/* rpyc-group - what the RPyC sessions of one thread share: zlib's memory and counts */
+/* rpyc-group - what the RPyC sessions of one thread share: zlib's memory, libcurl's state, counts */
 #pragma once
 
 #include "peer/rpyc-session.h"
@@ -7,6 +7,7 @@ struct rpyc_group {
 	struct loop *loop;
 	unsigned members;
 	struct rpyc_zip *zip;
+	struct http_curl *curl; /* NULL without TLS */
 	struct rpyc_tally tally;
 	struct rpyc_group *next;
 };

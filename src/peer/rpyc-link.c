@@ -39,7 +39,9 @@ static void forget(struct rpyc_link *l)
 void rpyc_link_close(struct rpyc_link *l)
 {
 	loop_remove(&l->watch);
-	if (l->fd >= 0)
+	if (l->tls)
+		rpyc_tls_close(l->tls);
+	else if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
 	l->connecting = false;
@@ -50,6 +52,8 @@ void rpyc_link_done(struct rpyc_link *l)
 	if (!l->ops)
 		return;
 	rpyc_link_close(l);
+	rpyc_tls_free(l->tls);
+	l->tls = NULL;
 	rpyc_reader_done(&l->in);
 	buf_done(&l->out);
 	free(l->piece);
@@ -91,6 +95,34 @@ static const char *word_of(const struct err *e)
 
 static void ready(struct watch *w, uint32_t events);
 
+static void tls_connected(void *ctx, const struct http_curl_result *r)
+{
+	struct rpyc_link *l = ctx;
+	struct err e = { 0 };
+
+	if (r->failure) {
+		fail(l, r->failure, r->detail);
+		return;
+	}
+	l->fd = rpyc_tls_fd(l->tls);
+	if (loop_add(l->loop, &l->watch, l->fd, EPOLLIN, ready, &e) < 0) {
+		fail(l, "connect", e.msg);
+		return;
+	}
+	sock_nodelay(l->fd, true);
+	l->connecting = false;
+	l->tcp_ns = r->tcp_ns;
+	l->tls_ns = r->tls_ns;
+	l->tally->opened++;
+	l->ops->connected(l);
+}
+
+int rpyc_link_use_tls(struct rpyc_link *l, struct http_curl *curl, const struct http_place *place,
+		      struct err *e)
+{
+	return rpyc_tls_new(&l->tls, curl, place, tls_connected, l, e);
+}
+
 void rpyc_link_connect(struct rpyc_link *l, const struct addr *server)
 {
 	struct err e = { 0 };
@@ -101,6 +133,11 @@ void rpyc_link_connect(struct rpyc_link *l, const struct addr *server)
 	l->server = *server;
 	l->connecting = true;
 	l->received_at_ns = 0;
+	if (l->tls) {
+		if (rpyc_tls_connect(l->tls, &e) < 0)
+			fail(l, "connect", e.msg);
+		return;
+	}
 	if (sock_connect(&l->fd, server, &e) < 0 ||
 	    loop_add(l->loop, &l->watch, l->fd, EPOLLOUT, ready, &e) < 0) {
 		fail(l, e.kind == ERR_TARGET ? word_of(&e) : "connect", e.msg);
@@ -133,7 +170,7 @@ static void add_piece(struct rpyc_link *l, const void *outside, size_t at, size_
 	}
 	l->piece = piece;
 	if (len)
-		piece[l->n_pieces++] = (struct rpyc_piece){ outside, at, len };
+		piece[l->n_pieces++] = (struct rpyc_piece){ outside, at, len, false };
 }
 
 static void expect(struct rpyc_link *l, int64_t seq, uint64_t tag)
@@ -179,7 +216,7 @@ static size_t frame_start(const struct rpyc_link *l)
 	return 0;
 }
 
-static void end_frame(struct rpyc_link *l, const void *outside, size_t len)
+static void add_frame(struct rpyc_link *l, const void *outside, size_t len)
 {
 	size_t at = frame_start(l), split = l->split ? l->split : l->out.len;
 	int packed = 0;
@@ -199,6 +236,13 @@ static void end_frame(struct rpyc_link *l, const void *outside, size_t len)
 	if (len)
 		add_piece(l, outside, 0, len);
 	add_piece(l, NULL, split, l->out.len - split);
+}
+
+static void end_frame(struct rpyc_link *l, const void *outside, size_t len)
+{
+	add_frame(l, outside, len);
+	if (l->n_pieces)
+		l->piece[l->n_pieces - 1].ends = true;
 }
 
 void rpyc_link_end(struct rpyc_link *l, uint64_t tag, const void *outside, size_t len)
@@ -242,6 +286,7 @@ static void sent(struct rpyc_link *l, size_t n)
 	}
 }
 
+/* With TLS a frame at most: a server that asks its socket, as RPyC does, does not see a second one in the same record. */
 static ssize_t send_some(struct rpyc_link *l)
 {
 	struct iovec v[PIECES_AT_ONCE];
@@ -255,7 +300,11 @@ static ssize_t send_some(struct rpyc_link *l)
 		v[h.msg_iovlen].iov_base = (void *)(uintptr_t)(from + done);
 		v[h.msg_iovlen++].iov_len = p->len - done;
 		done = 0;
+		if (l->tls && p->ends)
+			break;
 	}
+	if (l->tls)
+		return rpyc_tls_send(l->tls, v, h.msg_iovlen);
 	return h.msg_iovlen == 1 ? send(l->fd, v[0].iov_base, v[0].iov_len, MSG_NOSIGNAL)
 				 : sendmsg(l->fd, &h, MSG_NOSIGNAL);
 }
@@ -275,13 +324,17 @@ void rpyc_link_flush(struct rpyc_link *l)
 	while (l->first_piece < l->n_pieces) {
 		ssize_t n = send_some(l);
 
-		if (n >= 0) {
+		if (n > 0) {
 			sent(l, (size_t)n);
 			continue;
 		}
-		if (errno == EINTR)
+		if (n < 0 && l->tls) {
+			fail(l, "reset", "the connection broke while sending");
+			return;
+		}
+		if (n < 0 && errno == EINTR)
 			continue;
-		if (errno == EAGAIN) {
+		if (n == 0 || errno == EAGAIN) {
 			if (loop_modify(&l->watch, EPOLLIN | EPOLLOUT, &e) < 0)
 				fail(l, "connect", e.msg);
 			return;
@@ -428,6 +481,20 @@ static void note_received(struct rpyc_link *l, size_t n, bool inside)
 		l->first_ns = now;
 }
 
+/* As rpyc_tls_recv. */
+static ssize_t get(struct rpyc_link *l, void *to, size_t room, bool *orderly)
+{
+	ssize_t n;
+
+	if (l->tls)
+		return rpyc_tls_recv(l->tls, to, room, orderly);
+	do
+		n = recv(l->fd, to, room, 0);
+	while (n < 0 && errno == EINTR);
+	*orderly = n == 0 || errno != ECONNRESET;
+	return n > 0 ? n : n < 0 && errno == EAGAIN ? 0 : -1;
+}
+
 static void receive(struct rpyc_link *l)
 {
 	bool inside = rpyc_reader_pending(&l->in) > 0;
@@ -436,19 +503,18 @@ static void receive(struct rpyc_link *l)
 	for (;;) {
 		size_t room = 0;
 		void *to = rpyc_reader_room(&l->in, &room);
+		bool orderly = true;
 		ssize_t n;
 
 		if (!to) {
 			fail(l, "memory", "no memory for an answer");
 			return;
 		}
-		n = recv(l->fd, to, room, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
+		n = get(l, to, room, &orderly);
+		if (n == 0)
 			return;
-		if (n <= 0) {
-			fail(l, n == 0 || errno != ECONNRESET ? "closed" : "reset",
+		if (n < 0) {
+			fail(l, orderly ? "closed" : "reset",
 			     inside ? "the connection ended inside a frame"
 				    : "the server closed the connection");
 			return;
@@ -460,7 +526,7 @@ static void receive(struct rpyc_link *l)
 		inside = rpyc_reader_pending(&l->in) > 0;
 		if (inside || rpyc_link_awaited(l))
 			arm_quick_ack(l);
-		if ((size_t)n < room)
+		if ((size_t)n < room && !l->tls)
 			return;
 	}
 }

@@ -3,6 +3,7 @@
 
 #include "io/loop.h"
 #include "io/sock.h"
+#include "peer/rpyc-tls.h"
 #include "proto/rpyc-message.h"
 #include "proto/rpyc.h"
 
@@ -28,7 +29,7 @@ struct rpyc_link;
  * connected  the connection stands; requests may go
  * answer     the REPLY or EXCEPTION to the request with that tag; what it points to is valid during the call
  * failed     once; the link is closed then. word: literal ("refused", "connect", "closed", "reset", "bad-answer",
- *            "wrong-seq", "memory"); detail: one line
+ *            "wrong-seq", "memory"; through TLS also "tls", "dns", "timeout"); detail: one line
  * Every one of them may close the link. None of them may free it while it is on the stack.
  */
 struct rpyc_link_ops {
@@ -45,6 +46,7 @@ struct rpyc_pending {
 struct rpyc_piece {
 	const uint8_t *outside;
 	size_t at, len;
+	bool ends; /* a frame */
 };
 
 /* Embedded in its owner. */
@@ -55,7 +57,10 @@ struct rpyc_link {
 	struct rpyc_zip *zip;
 	enum rpyc_layout layout; /* of what is sent; what comes may be another: see layout_seen */
 	enum rpyc_layout layout_seen;
-	bool compress; /* as Python does; else never */
+	bool compress;	      /* as Python does; else never */
+	struct rpyc_tls *tls; /* NULL: plain TCP; rpyc_link_use_tls */
+	uint64_t tcp_ns,
+		tls_ns; /* with TLS: what connecting and the handshake took, since the beginning */
 	/* own */
 	struct addr server;
 	struct watch watch;
@@ -83,7 +88,10 @@ void rpyc_link_init(struct rpyc_link *l, struct loop *loop, const struct rpyc_li
 		    struct rpyc_zip *zip, struct rpyc_tally *tally, size_t max);
 /* Closes and releases; legal on a zeroed one. */
 void rpyc_link_done(struct rpyc_link *l);
-/* Begins to connect, with TCP_NODELAY. `connected` or `failed` follows, also from inside the call. */
+/* Connections through TLS from now on; curl is shared with others of the loop, place as rpyc-tls.h wants it. */
+int rpyc_link_use_tls(struct rpyc_link *l, struct http_curl *curl, const struct http_place *place,
+		      struct err *e) ERR_MUST_CHECK;
+/* Begins to connect, with TCP_NODELAY. `server` is not looked at with TLS. `connected` or `failed` follows, also from inside the call. */
 void rpyc_link_connect(struct rpyc_link *l, const struct addr *server);
 bool rpyc_link_is_open(const struct rpyc_link *l);
 /* At once; nothing is told. */

@@ -16,8 +16,8 @@ enum { ROOT_MAX = 256, STEADY_MAX = 4096, DETAIL_MAX = 160 };
 #define ABSENT_AGAIN (5 * NS_PER_MS)
 #define LEAVE_WAIT (200 * NS_PER_MS)
 
-const char *const rpyc_phases[] = { "tcp", "root", "answer", NULL };
-enum { MARK_TCP, MARK_ROOT, MARK_ANSWER };
+const char *const rpyc_phases[] = { "phase.tcp", "phase.tls", "phase.root", "phase.answer", NULL };
+enum { MARK_TCP, MARK_TLS, MARK_ROOT, MARK_ANSWER };
 
 enum phase {
 	PHASE_CLOSED,
@@ -169,7 +169,12 @@ static void connected(struct rpyc_link *l)
 {
 	struct rpyc_session *r = CONTAINER_OF(l, struct rpyc_session, link);
 
-	r->o.mark_ns[MARK_TCP] = loop_now(r->s.loop);
+	if (l->tls) {
+		r->o.mark_ns[MARK_TCP] = r->o.sent_ns + l->tcp_ns;
+		r->o.mark_ns[MARK_TLS] = r->o.sent_ns + l->tls_ns;
+	} else {
+		r->o.mark_ns[MARK_TCP] = loop_now(r->s.loop);
+	}
 	if (r->plan->work != RPYC_WORK_CONNECT) {
 		ask_root(r);
 		return;
@@ -523,7 +528,7 @@ static void answer(struct rpyc_link *l, uint64_t tag, struct rpyc_message *m)
 static bool is_absent(struct rpyc_session *r, const char *word)
 {
 	bool known = rpyc_facts_layout(r->plan->facts) != RPYC_LAYOUT_NONE;
-	bool unheard = strcmp(word, "reset") == 0 && r->phase == PHASE_ROOT && !r->link.first_ns;
+	bool unheard = strcmp(word, "reset") == 0 && !r->link.first_ns;
 
 	return r->opening && (unheard || strcmp(word, "refused") == 0) &&
 	       loop_now(r->s.loop) - r->began_ns < (known ? ABSENT_WAIT_KNOWN : ABSENT_WAIT);
@@ -678,6 +683,11 @@ int rpyc_session_new(struct rpyc_plan *p, struct loop *loop, uint64_t *answered,
 	}
 	rpyc_link_init(&r->link, loop, &link_ops, r->group->zip, &r->group->tally, p->max_answer);
 	r->link.compress = p->compress;
+	if (p->place && p->work != RPYC_WORK_CONNECT &&
+	    rpyc_link_use_tls(&r->link, r->group->curl, p->place, e) < 0) {
+		session_free(&r->s);
+		return -1;
+	}
 	*out = &r->s;
 	return 0;
 }

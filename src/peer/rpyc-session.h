@@ -38,7 +38,7 @@ enum rpyc_work {
 	RPYC_WORK_CALL,	   /* the exchanges */
 };
 
-/* Marks that READY and `fresh` calls set: "tcp", "root", "answer", NULL. */
+/* Marks that READY and `fresh` calls set: "phase.tcp", "phase.tls", "phase.root", "phase.answer", NULL. */
 extern const char *const rpyc_phases[];
 
 enum { RPYC_WORDS_MAX = 16 };
@@ -60,7 +60,9 @@ struct rpyc_group;
 /* Shared by all sessions of a case; not changed while one lives. */
 struct rpyc_plan {
 	struct addr server;
-	struct rpyc_facts *facts; /* borrowed */
+	const struct http_place *place; /* through TLS; NULL: plain. Borrowed */
+	unsigned sessions;		/* at once, at most */
+	struct rpyc_facts *facts;	/* borrowed */
 	enum rpyc_work work;
 	const struct rpyc_exchange *exchange; /* of one operation, for CALL */
 	size_t n_exchanges;

@@ -19,6 +19,7 @@
  */
 enum {
 	RPYC_PORT = 18812,
+	RPYC_TLS_PORT = 18821,
 	RPYC_HEAD = 5,	   /* before the payload */
 	RPYC_OVERHEAD = 6, /* in all */
 	RPYC_COMPRESS_ABOVE = 3000,

@@ -10,6 +10,7 @@ import zlib
 import pytest
 
 from conftest import TOP
+from peers.nginx import make_certificate
 from peers.rpyc_fake import Fake, REFERENCE, frame, reply, request, small
 
 KINDS = ["threaded", "forking", "pool", "oneshot"]
@@ -28,8 +29,8 @@ class Server:
         assert line.strip().isdigit(), "the server did not come up"
         self.port = int(line)
 
-    def url(self, query=""):
-        return f"rpyc://127.0.0.1:{self.port}{query}"
+    def url(self, query="", scheme="rpyc"):
+        return f"{scheme}://127.0.0.1:{self.port}{query}"
 
     def close(self):
         self.process.stdin.close()
@@ -47,7 +48,7 @@ def server(python):
     made = []
 
     def make(kind="threaded", *more):
-        made.append(Server([*python, str(TOP / "tests" / "peers" / "rpyc_server.py"), kind, *more]))
+        made.append(Server([*python, str(TOP / "tests" / "peers" / "rpyc_server.py"), kind, *map(str, more)]))
         return made[-1]
     yield make
     for s in made:
@@ -145,6 +146,45 @@ def test_every_case_on_every_server(server, bench, kind, sequence):
                        for c in ("new", "kept"))
         assert values(fresh, "connections.opened") == [6] and "connections.reused" not in fresh["metrics"]
         assert "connections.opened" not in kept["metrics"] and sum(values(kept, "connections.reused")) >= 5
+
+
+@pytest.fixture(scope="session")
+def pem(tmp_path_factory):
+    """A file with a key and its certificate, which signs itself."""
+    directory = tmp_path_factory.mktemp("tls")
+    make_certificate(directory / "key", directory / "cert")
+    both = directory / "both.pem"
+    both.write_bytes((directory / "key").read_bytes() + (directory / "cert").read_bytes())
+    return both
+
+
+def test_every_case_through_tls(server, bench, pem):
+    """ThreadedServer behind RPyC's SSLAuthenticator."""
+    s = server("tls", 0, pem)
+    status, d = bench(s.url(scheme="rpycs"), "--cacert", pem, "--case", ALL, "--size", "0,1,5000,200K", "--chunk", "0,64K", "-c", 3,
+                      "--no-floor", "--in-flight", 2, "--compress", "auto", n=6)
+    assert status == 0, d.get("error")
+    assert d["targets"][0]["identity"]["rpyc_version"].startswith("5.")
+    for b in d["benchmarks"]:
+        assert errors(b) == {} and all(r["ok"] == 6 for r in b["runs"]), b["name"]
+    ready = case_of(d, "rpc.ready")["metrics"]
+    assert 0 < ready["phase.tcp.median"]["values"][0] and 0 < ready["phase.tls.median"]["values"][0]
+    assert values(case_of(d, "rpc.connect"), "connections.opened") == [6]
+    # who we talk to is checked; and without TLS there is nobody to talk to
+    status, d = bench(s.url(scheme="rpycs"), "--case", "ping", "--no-floor")
+    assert status == 4 and set(errors(d["benchmarks"][0])) == {"tls"} and "certificate" in d["error"]["message"]
+    status, d = bench(s.url(scheme="rpycs"), "--case", "ping", "--no-floor", "--insecure")
+    assert status == 0
+    status, d = bench(s.url(), "--case", "ping", "--no-floor")
+    assert status == 4 and set(errors(d["benchmarks"][0])) <= {"bad-answer", "closed", "reset"}
+
+
+def test_a_certificate_of_our_own(server, bench, pem):
+    s = server("tls", 0, pem, pem)
+    status, d = bench(s.url(scheme="rpycs"), "--cacert", pem, "--cert", pem, "--case", "ping,echo", "--no-floor", "--sequence", "python")
+    assert status == 0, d.get("error")
+    status, d = bench(s.url(scheme="rpycs"), "--cacert", pem, "--case", "ping", "--no-floor")
+    assert status == 4 and errors(d["benchmarks"][0])
 
 
 def test_payloads_come_back_whole_in_every_form(threaded, bench):

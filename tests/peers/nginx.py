@@ -27,6 +27,13 @@ http {{
 """
 
 
+def make_certificate(key, cert):
+    """Of localhost and 127.0.0.1, signed by itself."""
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert], check=True,
+                   capture_output=True, stdin=subprocess.DEVNULL)
+
+
 class Nginx:
     """`plain` and `tls` are URLs without a path; `cert` is what --cacert needs (for localhost and 127.0.0.1)."""
 
@@ -38,9 +45,7 @@ class Nginx:
         (self.dir / "www" / "1m").write_bytes(bytes(range(256)) * 4096)
         for one in (self.dir, self.dir / "www"):
             one.chmod(0o755)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=localhost",
-                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.dir / "key.pem", "-out",
-                        self.dir / "cert.pem"], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+        make_certificate(self.dir / "key.pem", self.dir / "cert.pem")
         self.cert = self.dir / "cert.pem"
         config = self.dir / "nginx.conf"
         config.write_text(CONFIG.format(user="user root;" if os.getuid() == 0 else "", dir=self.dir, plain=ports[0], tls=ports[1], keepalive=keepalive))

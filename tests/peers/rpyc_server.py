@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""An RPyC server of python3-rpyc: rpyc_server.py threaded|forking|pool|oneshot [PORT]. Without a port it says which on stdout,
-and ends when its standard input does.
+"""An RPyC server of python3-rpyc: rpyc_server.py threaded|forking|pool|oneshot|tls [PORT|0 [CERT [CA]]]. Without a port it says
+which on stdout, and ends when its standard input does.
 
-`oneshot` serves one connection, as OneShotServer does, and then is started anew on the same port.
+`oneshot` serves one connection, as OneShotServer does, and then is started anew on the same port. `tls` is threaded, with the
+certificate and key of the file CERT, and takes only clients that have one which CA has signed.
 """
 import logging
 import os
@@ -13,6 +14,7 @@ import weakref
 
 import rpyc
 from rpyc.utils import server as servers
+from rpyc.utils.authenticators import SSLAuthenticator
 
 
 class Thing:
@@ -83,9 +85,10 @@ class Service(rpyc.Service):
 
 
 def make(kind, port):
-    cls = {"threaded": servers.ThreadedServer, "forking": servers.ForkingServer, "pool": servers.ThreadPoolServer,
+    cls = {"threaded": servers.ThreadedServer, "tls": servers.ThreadedServer, "forking": servers.ForkingServer, "pool": servers.ThreadPoolServer,
            "oneshot": servers.OneShotServer}[kind]
-    return cls(Service, hostname="127.0.0.1", port=port, logger=quiet(),
+    proof = SSLAuthenticator(sys.argv[3], sys.argv[3], *sys.argv[4:5]) if kind == "tls" else None
+    return cls(Service, hostname="127.0.0.1", port=port, logger=quiet(), authenticator=proof,
                protocol_config={"allow_public_attrs": True})
 
 
