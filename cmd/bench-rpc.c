@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "bench.h"
+#include "rpc-added.h"
 #include "rpc-cases.h"
 #include "rpc-report.h"
 #include "rpc-usage.h"
@@ -26,7 +27,7 @@ static const struct opt table[] = {
 	OPT_STRING_ROW(0, "call", OPT_WHAT, struct rpc_opts, call, "NAME", "method of the case call"),
 	OPT_STRINGS_ROW(0, "arg", OPT_WHAT, struct rpc_opts, args, "VALUE", "Python literal for it; NAME=VALUE: keyword"),
 	OPT_STRING_ROW(0, "expect", OPT_WHAT, struct rpc_opts, expect, "VALUE", "what it must return"),
-	OPT_STRING_ROW(0, "against", OPT_WHAT, struct rpc_opts, against, "NAME", "baseline call, same arguments"),
+	OPT_STRING_ROW(0, "against", OPT_WHAT, struct rpc_opts, against, "NAME", "baseline call, same arguments; NAME(): none"),
 	OPT_FLAG_ROW(0, "floor", OPT_HOW, struct rpc_opts, floor, "measure the builtin server, too"),
 	OPT_ENUM_ROW(0, "sequence", OPT_WHAT, struct rpc_opts, sequence, rpc_sequence_names, "RPyC: one request a call, or Python's three"),
 	OPT_ENUM_ROW(0, "compress", OPT_WHAT, struct rpc_opts, compress, rpc_compress_names, "RPyC: as Python does, above 3,000 bytes"),
@@ -47,12 +48,23 @@ static pid_t builtin_server(void *ctx, size_t i)
 	return c->target[i].is_builtin ? c->target[i].builtin.child.pid : 0;
 }
 
+/* Where nothing stands beside the null server, it is the floor. */
+static void add_builtins(struct rpc_cases *c)
+{
+	for (size_t i = 0; i < c->n_targets; i++)
+		if (c->target[i].is_builtin)
+			buf_addf(&c->after, "%s is the server that does nothing: the floor here.\n",
+				 c->target[i].target->label);
+}
+
 static int add_usage(void *ctx, struct document *d, const struct measurement *m, struct err *e)
 {
 	struct rpc_cases *c = ctx;
 
 	(void)d;
+	rpc_added_table(m, &c->after);
 	rpc_usage_table(m, &c->after);
+	add_builtins(c);
 	return c->after.failed ? err_nomem(e) : 0;
 }
 
@@ -130,7 +142,7 @@ static const char *const examples[] = {
 	"what the three requests of a call in Python cost",
 	"mpbench bench-rpc --case echo --size 1K,1M --compress auto rpyc://localhost",
 	"payloads, compressed as Python does",
-	"mpbench bench-rpc --call compute --arg 1000 --against ping builtin:rpyc",
+	"mpbench bench-rpc --call compute --arg 1000 --against 'ping()' builtin:rpyc",
 	"what the application adds to a call",
 	NULL,
 };

@@ -276,6 +276,31 @@ static struct opt_numbers sizes_of(const struct rpc_opts *o, enum rpc_kind kind)
 	return kind == RPC_ECHO ? echo : kind == RPC_TRANSFER ? transfer : bandwidth;
 }
 
+static struct opt_numbers chunks_of(const struct rpc_opts *o, enum rpc_kind kind)
+{
+	struct opt_numbers whole = { .n = 1 };
+	struct opt_numbers pieces = { .n = 2, .v = { 0, TRANSFER_CHUNK } };
+
+	if (kind != RPC_TRANSFER)
+		return whole;
+	return o->has_chunks ? o->chunks : pieces;
+}
+
+/* 0: whole, also where the piece would be larger. */
+static uint64_t chunk_of(const struct opt_numbers *chunks, size_t k, uint64_t size)
+{
+	return chunks->v[k] < size ? chunks->v[k] : 0;
+}
+
+/* Small files are whole in several ways, which are one case. */
+static bool is_new_chunk(const struct opt_numbers *chunks, size_t k, uint64_t size)
+{
+	for (size_t i = 0; i < k; i++)
+		if (chunk_of(chunks, i, size) == chunk_of(chunks, k, size))
+			return false;
+	return true;
+}
+
 static int add_clients_of(struct rpc_cases *c, struct rpc_work *w, struct err *e)
 {
 	const struct rpc_opts *o = c->opts;
@@ -299,20 +324,21 @@ static int add_kind(struct rpc_cases *c, enum rpc_kind kind, struct err *e)
 {
 	const struct rpc_opts *o = c->opts;
 	struct opt_numbers sizes = sizes_of(o, kind);
-	struct opt_numbers chunks = { .n = 1 };
-	struct opt_numbers pieces = { .n = 2, .v = { 0, TRANSFER_CHUNK } };
+	struct opt_numbers chunks = chunks_of(o, kind);
 	struct rpc_work w = { .kind = kind };
 
 	if (kind == RPC_CALL)
 		w.call = o->call;
-	if (kind == RPC_AGAINST)
-		w.call = o->against;
-	if (kind == RPC_TRANSFER)
-		chunks = o->has_chunks ? o->chunks : pieces;
+	if (kind == RPC_AGAINST) {
+		w.call = c->against;
+		w.bare = strcmp(o->against, c->against) != 0;
+	}
 	for (size_t s = 0; s < sizes.n; s++) {
 		for (size_t k = 0; k < chunks.n; k++) {
 			w.size = sizes.v[s];
-			w.chunk = chunks.v[k] < w.size ? chunks.v[k] : 0;
+			if (!is_new_chunk(&chunks, k, w.size))
+				continue;
+			w.chunk = chunk_of(&chunks, k, w.size);
 			w.fresh = false;
 			if (add_clients_of(c, &w, e) < 0)
 				return -1;
@@ -353,30 +379,53 @@ static int chosen_kinds(const struct rpc_opts *o, enum rpc_kind *out, size_t *n,
 	return 0;
 }
 
-/* The floor of the calls that are measured, and of their payloads, on each scheme's builtin server. */
-static int add_floors(struct rpc_cases *c, const enum rpc_kind *kind, size_t n, struct err *e)
+/* The same payloads on a builtin server. */
+static int add_floors_of(struct rpc_cases *c, struct rpc_target *t, enum rpc_kind kind,
+			 struct err *e)
 {
-	for (size_t t = c->n_targets; t < c->n_all; t++) {
-		struct rpc_work w = { .kind = RPC_PING,
-				      .is_floor = true,
-				      .payload = c->payload,
-				      .concurrency = 1,
-				      .in_flight = 1 };
-		struct opt_numbers sizes = { .n = 0 };
+	struct opt_numbers sizes = sizes_of(c->opts, kind), chunks = chunks_of(c->opts, kind);
+	struct rpc_work w = { .kind = kind,
+			      .is_floor = true,
+			      .payload = c->payload,
+			      .concurrency = 1,
+			      .in_flight = has_clients(kind) ? c->opts->in_flight : 1 };
 
-		if (add_cell(c, &c->target[t], &w, e) < 0)
-			return -1;
-		for (size_t i = 0; i < n; i++)
-			if (kind[i] == RPC_ECHO)
-				sizes = sizes_of(c->opts, RPC_ECHO);
-		w.kind = RPC_ECHO;
-		for (size_t s = 0; s < sizes.n; s++) {
+	for (size_t s = 0; s < sizes.n; s++) {
+		for (size_t k = 0; k < chunks.n; k++) {
 			w.size = sizes.v[s];
-			if (add_cell(c, &c->target[t], &w, e) < 0)
+			w.chunk = chunk_of(&chunks, k, w.size);
+			if (is_new_chunk(&chunks, k, w.size) && add_cell(c, t, &w, e) < 0)
 				return -1;
 		}
 	}
 	return 0;
+}
+
+/* The floor of the calls that are measured, and of their payloads, on each scheme's builtin server. */
+static int add_floors(struct rpc_cases *c, const enum rpc_kind *kind, size_t n, struct err *e)
+{
+	for (size_t t = c->n_targets; t < c->n_all; t++) {
+		if (add_floors_of(c, &c->target[t], RPC_PING, e) < 0)
+			return -1;
+		for (size_t i = 0; i < n; i++)
+			if (has_size(kind[i]) && add_floors_of(c, &c->target[t], kind[i], e) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+/* --against 'NAME()' is NAME without the arguments. */
+static int name_baseline(struct rpc_cases *c, struct err *e)
+{
+	const char *given = c->opts->against;
+	size_t len = given ? strlen(given) : 0;
+
+	if (!given)
+		return 0;
+	if (len > 2 && strcmp(given + len - 2, "()") == 0)
+		len -= 2;
+	c->against = strndup(given, len);
+	return c->against ? 0 : err_nomem(e);
 }
 
 static int add_cases(struct rpc_cases *c, struct err *e)
@@ -384,6 +433,8 @@ static int add_cases(struct rpc_cases *c, struct err *e)
 	enum rpc_kind kind[RPC_KINDS];
 	size_t n;
 
+	if (name_baseline(c, e) < 0)
+		return -1;
 	if (chosen_kinds(c->opts, kind, &n, e) < 0 || make_payload(c, kind, n, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n; i++)
@@ -399,7 +450,7 @@ static int add_own_clients(struct rpc_cases *c, struct err *e)
 
 	if (!clients->n)
 		return 0;
-	c->client = calloc(clients->n * c->n_targets, sizeof(*c->client));
+	c->client = calloc(clients->n * c->n_targets + 1, sizeof(*c->client));
 	if (!c->client)
 		return err_nomem(e);
 	for (size_t k = 0; k < clients->n * c->n_targets; k++) {
@@ -590,5 +641,6 @@ void rpc_cases_done(struct rpc_cases *c)
 	free(c->cases);
 	free(c->target);
 	free(c->payload);
+	free(c->against);
 	buf_done(&c->after);
 }

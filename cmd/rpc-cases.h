@@ -59,6 +59,7 @@ struct rpc_work {
 	bool fresh;	  /* a new connection for each operation */
 	bool alone;	  /* one session in its thread, closed loop */
 	const char *call; /* of RPC_CALL and RPC_AGAINST */
+	bool bare;	  /* without the arguments of --arg */
 };
 
 /* What happened in a window, summed over the sessions of a case. What a scheme does not know stays 0. */
@@ -150,6 +151,7 @@ struct rpc_cases {
 	size_t n_cases, room;
 	pthread_mutex_t lock;
 	uint8_t *payload; /* of the largest size */
+	char *against;	  /* the baseline's name */
 	uint64_t payload_bytes;
 	struct command_workload *client;
 	size_t n_clients;

@@ -146,6 +146,7 @@ static void add_call(struct buf *path, const char *call, const struct opt_string
 
 static void add_path(struct buf *path, const struct rpc_cell *cell)
 {
+	static const struct opt_strings none = { .n = 0 };
 	const struct rpc_work *w = &cell->work;
 
 	switch (w->kind) {
@@ -161,7 +162,7 @@ static void add_path(struct buf *path, const struct rpc_cell *cell)
 		break;
 	case RPC_CALL:
 	case RPC_AGAINST:
-		add_call(path, w->call, &cell->all->opts->args);
+		add_call(path, w->call, w->bare ? &none : &cell->all->opts->args);
 		break;
 	default:
 		buf_adds(path, is_page(cell->target) ? cell->target->url->path : "/ping");

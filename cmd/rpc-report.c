@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc-added.h"
+
 static struct rpc_cell *cell_of(struct rpc_cases *c, const struct engine_case *ec)
 {
 	for (size_t i = 0; i < c->n_cases; i++) {
@@ -31,13 +33,16 @@ static int window_open(void *ctx, const struct engine_case *ec, struct run *run,
 /* The slowest client's share of the fastest one's: 1 when all were served alike. */
 static double fairness(const struct rpc_cell *cell)
 {
-	uint64_t least = UINT64_MAX, most = 0;
+	uint64_t least = UINT64_MAX, most = 0, all = 0;
 
 	for (uint32_t i = 0; cell->answered && i < cell->work.concurrency; i++) {
 		least = cell->answered[i] < least ? cell->answered[i] : least;
 		most = cell->answered[i] > most ? cell->answered[i] : most;
+		all += cell->answered[i];
 	}
-	return most ? (double)least / (double)most : (double)NAN;
+	/* of less than two for each nothing can be said */
+	return all >= 2 * (uint64_t)cell->work.concurrency ? (double)least / (double)most
+							   : (double)NAN;
 }
 
 static int window_close(void *ctx, const struct engine_case *ec, struct run *run, struct err *e)
@@ -116,6 +121,29 @@ static void set_value(struct extra_metric *x, size_t i, const struct run *run, u
 	}
 }
 
+/* Many clients: whether all were served, and all alike. */
+static int derive_clients(const struct rpc_cell *cell, struct benchmark *b, struct err *e)
+{
+	struct extra_metric *x;
+
+	x = benchmark_add_metric(b, "success_rate", "ratio", BETTER_HIGHER, false);
+	if (!x)
+		return err_nomem(e);
+	for (size_t i = 0; i < b->n_runs; i++) {
+		const struct run *r = &b->run[i];
+
+		if (r->status != RUN_INTERRUPTED && r->ok + r->failed)
+			x->values[i] = (double)r->ok / (double)(r->ok + r->failed);
+	}
+	x = benchmark_add_metric(b, "fairness", "ratio", BETTER_HIGHER, false);
+	if (!x)
+		return err_nomem(e);
+	for (size_t i = 0; i < b->n_runs && i < cell->n_windows; i++)
+		if (b->run[i].status == RUN_OK)
+			x->values[i] = cell->window[i].fairness;
+	return 0;
+}
+
 static int derive_cell(const struct rpc_cell *cell, struct benchmark *b, struct err *e)
 {
 	struct extra_metric *x;
@@ -137,24 +165,37 @@ static int derive_cell(const struct rpc_cell *cell, struct benchmark *b, struct 
 	}
 	if (cell->work.concurrency < 2)
 		return 0;
-	x = benchmark_add_metric(b, "fairness", "ratio", BETTER_HIGHER, false);
-	if (!x)
-		return err_nomem(e);
-	for (size_t i = 0; i < b->n_runs && i < cell->n_windows; i++)
-		if (b->run[i].status == RUN_OK)
-			x->values[i] = cell->window[i].fairness;
-	return 0;
+	return derive_clients(cell, b, e);
+}
+
+static bool is_of(const struct benchmark *b, const struct engine_case *ec)
+{
+	if (strcmp(b->name, ec->name) != 0 || strcmp(b->target, ec->target) != 0 ||
+	    b->n_params != ec->n_params)
+		return false;
+	for (size_t i = 0; i < b->n_params; i++) {
+		const struct param *p = &b->params[i], *q = &ec->params[i];
+
+		if (strcmp(p->key, q->key) != 0 || p->integer != q->integer || p->text != q->text)
+			return false;
+	}
+	return true;
 }
 
 int rpc_report_derive(void *ctx, struct measurement *m, struct err *e)
 {
 	struct rpc_cases *c = ctx;
 
-	for (size_t i = 0; i < m->n && i < c->n_cases; i++) {
-		if (c->cell[i]->plan && derive_cell(c->cell[i], &m->benchmark[i], e) < 0)
+	/* in the order of the cases, without those that never ran */
+	for (size_t i = 0, k = 0; i < m->n; i++, k++) {
+		struct benchmark *b = &m->benchmark[i];
+
+		while (k < c->n_cases && !is_of(b, &c->cases[k]))
+			k++;
+		if (k < c->n_cases && c->cell[k]->plan && derive_cell(c->cell[k], b, e) < 0)
 			return -1;
 	}
-	return 0;
+	return rpc_added_derive(m, e);
 }
 
 void rpc_report_identity(void *ctx, size_t i, const char **pairs, size_t max)

@@ -62,7 +62,7 @@ static int set_call(struct rpyc_cell *c, const struct rpc_work *w, const struct 
 
 	x->name = w->call;
 	x->check = RPYC_CHECK_NONE;
-	for (size_t i = 0; i < o->args.n; i++) {
+	for (size_t i = 0; i < o->args.n && !w->bare; i++) {
 		const char *text = o->args.v[i];
 		size_t n = keyword(text);
 

@@ -98,7 +98,9 @@ static void usage_add(struct usage *u, const struct rusage *a, const struct rusa
 static int window_open(struct onerun_team *t, struct err *e)
 {
 	const struct engine *g = t->o->g;
+	const pid_t self = getpid();
 
+	usage_reset_peak(&self, 1);
 	t->prepared_ns = loop_now(t->part[0].loop);
 	for (size_t i = 0; t->o->probed && i < g->n_probes; i++)
 		if (g->probes[i].window_open &&

@@ -263,13 +263,54 @@ static void ratio_cell(const struct screen *s, const json_t *root, const json_t 
 	screen_left(s, tone, text, RATIO_WIDTH - 2);
 }
 
+/* Whether another case of that name has another value there. */
+static bool tells_apart(const json_t *root, const json_t *b, const char *key)
+{
+	const json_t *other, *value = json_object_get(json_object_get(b, "params"), key);
+	size_t i;
+
+	json_array_foreach(json_object_get(root, "benchmarks"), i, other)
+	{
+		if (strcmp(text_of(other, "name"), text_of(b, "name")) == 0 &&
+		    !json_equal(json_object_get(json_object_get(other, "params"), key), value))
+			return true;
+	}
+	return false;
+}
+
+/* The name, and the parameters that tell it from others of that name: "rpc.upload size=102400"; `brief`: without their keys. */
+static void ratio_name(const struct screen *s, const json_t *root, const json_t *b, bool brief,
+		       struct buf *out)
+{
+	CLEANUP_FREE char *name = screen_safe(s, text_of(b, "name"));
+	json_t *value;
+	const char *key;
+
+	buf_adds(out, name ? name : "");
+	json_object_foreach(json_object_get(b, "params"), key, value)
+	{
+		CLEANUP_FREE char *text = NULL;
+
+		if (!tells_apart(root, b, key))
+			continue;
+		text = json_is_string(value) ? screen_safe(s, json_string_value(value))
+					     : json_dumps(value, JSON_ENCODE_ANY);
+		out->failed = out->failed || !text;
+		buf_addf(out, brief ? " %.0s%s" : " %s=%s", key, text ? text : "");
+	}
+}
+
 static void ratio_line(const struct screen *s, const json_t *root, const json_t *b, size_t from,
 		       size_t to, unsigned label)
 {
 	const json_t *targets = json_object_get(root, "targets");
-	CLEANUP_FREE char *name = screen_safe(s, text_of(b, "name"));
+	CLEANUP(buf_done) struct buf name = BUF_INIT, brief = BUF_INIT;
 
-	screen_left(s, TONE_PLAIN, name ? name : "", label);
+	ratio_name(s, root, b, false, &name);
+	ratio_name(s, root, b, true, &brief);
+	screen_left(s, TONE_PLAIN,
+		    screen_part(s, screen_columns(buf_text(&name)) <= label ? &name : &brief),
+		    label);
 	for (size_t i = from; i < to; i++)
 		ratio_cell(s, root,
 			   find_comparison(root, b, text_of(json_array_get(targets, i), "label")));

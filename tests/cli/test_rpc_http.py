@@ -1,5 +1,6 @@
 """bench-rpc over HTTP: Debian's nginx plain and TLS, a threaded Flask, mpbench serve http, and hostile servers."""
 import json
+import re
 import signal
 import subprocess
 
@@ -198,6 +199,41 @@ def test_builtin(engine, bench):
     assert case(d, "ping")["metrics"]["wire.requests"]["values"] == [1, 1]
 
 
+def test_what_an_application_adds_is_a_row(mpbench, bench, tmp_path):
+    out = tmp_path / "r.json"
+    done = mpbench("bench-rpc", "--runs", "8", "-n", "20", "--no-floor", "--call", "compute", "--arg", "300000", "--against", "ping()", "-o", out,
+                   "rpyc=builtin:rpyc", "http=builtin:http")
+    assert done.returncode == 0, done.stderr
+    for target in ("rpyc", "http"):
+        (line,) = [li for li in done.stdout.splitlines() if li.startswith(f"compute over ping {target}")]
+        assert re.search(r"[0-9.]+ [mu]s +\[[^?]+\] +[0-9.]+x \[", line), line
+    d = json.loads(out.read_text())
+    # adding up 300,000 squares takes longer than nothing
+    assert all(v > 0 for v in case(d, "call", "http")["metrics"]["overhead"]["values"])
+    assert "overhead" not in case(d, "against", "http")["metrics"] and case(d, "against", "http")["params"]["call"] == "ping"
+
+
+def test_a_small_file_is_one_case(bench):
+    d = bench("--case", "transfer", "--size", "1K,100K", "builtin:http")
+    assert [(b["params"]["size"], b["params"]["chunk"]) for b in d["benchmarks"]] == [(1024, 1024), (102400, 102400), (102400, 65536)]
+
+
+def test_many_clients_are_told_about(mpbench):
+    done = mpbench("bench-rpc", "--runs", "2", "-n", "60", "--no-floor", "--case", "concurrent", "-c", "3", "builtin:http")
+    lines = done.stdout.splitlines()
+    row = next(lines[i + 1] for i, line in enumerate(lines) if line.startswith("many clients at once")).split()
+    assert row[:4] == ["concurrent", "x3", "t1", "1"] and 0 < float(row[4]) <= 1, row
+
+
+def test_rows_of_one_name_are_told_apart(mpbench):
+    done = mpbench("bench-rpc", "--runs", "6", "-n", "3", "--no-floor", "--case", "upload,reuse,ping", "--size", "1,2", "builtin:http", "builtin:http")
+    lines = done.stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("against t1"))
+    assert [" ".join(line.split()[:2]) for line in lines[at + 1:at + 6]][1:] == ["rpc.upload size=1", "rpc.upload size=2",
+                                                                          "rpc.reuse connection=kept", "rpc.reuse connection=new"]
+    assert lines[at + 1].startswith("rpc.ping  ")
+
+
 def test_both_protocols_are_compared(bench, mpbench):
     """A case of RPyC and the same one of HTTP have the same parameters."""
     d = bench("rpyc=builtin:rpyc", "http=builtin:http", "--case", "connect,ready,ping,echo,call", "--call", "compute", "--arg", "9",
@@ -291,7 +327,8 @@ def test_the_table_ends_with_what_an_operation_costs(mpbench):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     costs = lines[lines.index(next(line for line in lines if line.startswith("an operation costs"))) + 1:]
-    ping = next(line for line in costs if line.startswith("rpc.ping t1")).split()
-    # client, server (each a number and its unit), memory, switches, connections
-    assert len(ping) == 10 and ping[7] == "MiB" and ping[9] == "0", ping
+    ping = next(line for line in costs if line.startswith("ping t1")).split()
+    # CPU, memory (each a number and its unit) and switches of client and server, connections
+    assert len(ping) == 13 and ping[5] == ping[10] == "MiB" and ping[12] == "0", ping
+    assert "t1 is the server that does nothing: the floor here." in costs
     assert "an operation costs" not in mpbench("bench-rpc", "--runs", "2", "-n", "20", "--case", "ping", "--json", "builtin:http").stdout

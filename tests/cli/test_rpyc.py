@@ -259,14 +259,14 @@ def test_objects_are_given_back(threaded, bench, python):
 
 def test_floor_baseline_and_own_client(threaded, bench, python):
     client = f"{python[0]} -c 'import sys; sys.exit(0 if sys.argv[1].startswith(\"rpyc://127\") else 1)' {{}}"
-    status, d = bench(threaded.url(), "--case", "call,echo", "--call", "compute", "--arg", "10", "--against", "echo", "--size", "1K",
+    status, d = bench(threaded.url(), "--case", "call,echo,upload", "--call", "compute", "--arg", "10", "--against", "echo", "--size", "1K",
                       "--compare-client", client, "--sequence", "python", n=5)
     assert status == 0, d.get("error")
     assert [(b["name"], b["target"]) for b in d["benchmarks"]] == [
-        ("rpc.echo", "t1"), ("rpc.call", "t1"), ("rpc.against", "t1"), ("rpc.floor", "floor-rpyc"), ("rpc.floor", "floor-rpyc"),
+        ("rpc.echo", "t1"), ("rpc.upload", "t1"), ("rpc.call", "t1"), ("rpc.against", "t1"), *3 * [("rpc.floor", "floor-rpyc")],
         ("rpc.client", "t1")]
     floor = [b for b in d["benchmarks"] if b["name"] == "rpc.floor"]
-    assert [f["params"]["of"] for f in floor] == ["rpc.ping", "rpc.echo"]
+    assert [f["params"]["of"] for f in floor] == ["rpc.ping", "rpc.echo", "rpc.upload"]
     assert floor[1]["params"]["size"] == 1024
     for f in floor:
         assert values(f, "wire.requests") == [3]  # the same sequence
