@@ -142,7 +142,7 @@ static const char *const examples[] = {
 	"what the three requests of a call in Python cost",
 	"mpbench bench-rpc --case echo --size 1K,1M --compress auto rpyc://localhost",
 	"payloads, compressed as Python does",
-	"mpbench bench-rpc --call compute --arg 1000 --against 'ping()' builtin:rpyc",
+	"mpbench bench-rpc --call compute --arg 1000 --against echo builtin:rpyc",
 	"what the application adds to a call",
 	NULL,
 };
