@@ -12,7 +12,7 @@
 	OPT_DURATION_ROW(0, "duration", OPT_HOW, struct plan, duration_ns, "TIME", "length of a run instead of a count", .min = 1000000, .max = UINT64_C(86400000000000)), \
 	OPT_U32_ROW(0, "runs", OPT_HOW, struct plan, runs, "N", "independent runs of each case", .min = 1, .max = 10000), \
 	OPT_U64_ROW(0, "warmup", OPT_HOW, struct plan, warmup, "N", "operations discarded per run (default: automatic)", .min = 0, .max = 1000000000), \
-	OPT_DURATION_ROW(0, "timeout", OPT_HOW, struct plan, timeout_ns, "TIME", "longest wait for one operation", .min = 1000000, .max = UINT64_C(3600000000000)),
+	OPT_DURATION_ROW(0, "timeout", OPT_HOW, struct plan, timeout_ns, "TIME", "longest wait for one operation (opening: 5 s at least)", .min = 1000000, .max = UINT64_C(3600000000000)),
 #define ROWS_AFTER \
 	OPT_U32_ROW(0, "threads", OPT_HOW, struct plan, threads, "N", "threads that share the sessions", .min = 1, .max = 256), \
 	OPT_RATE_ROW(0, "rate", OPT_WHAT, struct plan, rate, "RATE", "open loop: operations per second, timed from plan", .min = 1, .max = 10000000), \
