@@ -1,7 +1,7 @@
 #!/bin/sh
 # unit.sh DIR PROGRAM... - run the cmocka programs; their TAP output lies in DIR/NAME.tap. Counts go to $STAGE_COUNT.
 #
-# A program that crashes, hangs for two minutes or exits non-zero without a "not ok" counts as one more failure.
+# A program that crashes, hangs for five minutes or exits non-zero without a "not ok" counts as one more failure.
 set -u
 dir=$1
 shift
@@ -15,7 +15,7 @@ passed=0 failed=0 skipped=0 reasons=
 for program in "$@"; do
 	name=${program##*/}
 	tap=$dir/$name.tap
-	timeout 120 "$program" >"$tap" 2>&1
+	timeout 300 "$program" >"$tap" 2>&1
 	rc=$?
 	p=$(grep -c '^ok' "$tap")
 	f=$(grep -c '^not ok' "$tap")

@@ -7,6 +7,7 @@
 #include "picture/figure.h"
 #include "picture/frame.h"
 #include "picture/sample.h"
+#include "picture/words.h"
 
 enum { CELLS = 64, PANEL = 58, LEAST = 20 /* operations that make a picture */ };
 
@@ -136,8 +137,9 @@ static void title_of(const struct density *d, struct buf *out)
 		if (!d->all[i].h.n)
 			continue;
 		sample_quantiles(&d->all[i], middle, 2, value);
-		buf_addf(out, "%s%s: nine of ten take %s to %s", out->len ? "; " : "",
+		buf_addf(out, "%s%s: nine of ten %s %s to %s", out->len ? "; " : "",
 			 d->c->n > 1 ? d->c->arm[i].label : d->c->name,
+			 study_latency(d->c) ? "take" : "are",
 			 num_format_unit(lo, value[0], study_unit(d->c)),
 			 num_format_unit(hi, value[1], study_unit(d->c)));
 	}
@@ -180,20 +182,19 @@ static void picture(struct canvas *k, struct density *d)
 
 	title_of(d, &title);
 	k->out->failed = k->out->failed || title.failed;
-	figure_begin(k, buf_text(&title), "Histogram: share of the operations in each cell.");
+	figure_begin(k, buf_text(&title), "Histogram: share of the values in each cell.");
 	figure_key(k, d->c);
 	figure_svg(k, &svg, height, "Histogram", buf_text(&title));
 	f = frame_of(&svg, height);
 	f.top = 4;
 	d->x.from = f.left;
 	d->x.to = f.right;
-	snprintf(axis, sizeof(axis), "%.60s of one operation", d->c->distribution);
-	frame_x(&f, &d->x, axis);
+	frame_x(&f, &d->x, words_axis(axis, sizeof(axis), d->c));
 	for (size_t i = 0; i < n; i++)
 		panel(d, &f, i, (double)i * PANEL);
 	svg_end(&svg);
 	table(k, d);
-	figure_end(k, "Shares of the operations");
+	figure_end(k, study_latency(d->c) ? "Shares of the operations" : "Shares of the values");
 }
 
 int figure_density(struct canvas *k, const struct study_case *c)

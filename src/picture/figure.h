@@ -30,6 +30,8 @@ void figure_end(struct canvas *k, const char *caption);
 
 /* The kinds; each writes nothing where the study has nothing for it. */
 int figure_spectrum(struct canvas *k, const struct study_case *c) ERR_MUST_CHECK;
+/* The same of the further distributions that an iperf test has: round trips idle and under load, send to acknowledgement, delay. */
+int figure_spectra(struct canvas *k, const struct study_case *c) ERR_MUST_CHECK;
 int figure_runs(struct canvas *k, const struct study_case *c) ERR_MUST_CHECK;
 int figure_density(struct canvas *k, const struct study_case *c) ERR_MUST_CHECK;
 int figure_timeline(struct canvas *k, const struct study_case *c) ERR_MUST_CHECK;
@@ -37,5 +39,6 @@ int figure_calls(struct canvas *k, const struct study_case *c) ERR_MUST_CHECK;
 int figure_forests(struct canvas *k) ERR_MUST_CHECK;
 int figure_budgets(struct canvas *k) ERR_MUST_CHECK;
 int figure_bridges(struct canvas *k) ERR_MUST_CHECK;
+int figure_traces(struct canvas *k) ERR_MUST_CHECK;
 /* Marks in `member` (one a case of the study) the cases that became cells of a heat map, but for the best and worst of each. */
 int figure_matrices(struct canvas *k, bool *member) ERR_MUST_CHECK;

@@ -103,7 +103,8 @@ static void overview(struct canvas *k)
 	bool label = s->n_files > 1 || s->several_targets;
 
 	if (!s->n_cases) {
-		buf_adds(k->out, "<p>This file holds no benchmarks.</p>\n");
+		if (!json_object_size(json_object_get(s->file[0].root, "extensions")))
+			buf_adds(k->out, "<p>This file holds no benchmarks.</p>\n");
 		return;
 	}
 	numbers_start(k->numbers);
@@ -144,19 +145,19 @@ static int one_case(struct canvas *k, size_t index)
 	buf_addf(k->out, "<h2 id=case%zu>", index);
 	escape_html(k->out, c->title);
 	buf_adds(k->out, "</h2>\n");
-	if (c->distribution && strcmp(loop, "closed") == 0)
+	if (study_latency(c) && strcmp(loop, "closed") == 0)
 		buf_adds(
 			k->out,
 			"<p class=small>Closed loop: the next operation starts when the one before is done, "
 			"so waiting that a schedule would show (coordinated omission) is not in it.</p>\n");
-	else if (c->distribution && strcmp(loop, "open") == 0)
+	else if (study_latency(c) && strcmp(loop, "open") == 0)
 		buf_adds(
 			k->out,
 			"<p class=small>Open loop: latency counts from the planned moment of sending.</p>\n");
 	if (*note)
 		figure_note(k, note);
 	if (figure_runs(k, c) < 0 || figure_spectrum(k, c) < 0 || figure_density(k, c) < 0 ||
-	    figure_timeline(k, c) < 0)
+	    figure_spectra(k, c) < 0 || figure_timeline(k, c) < 0)
 		return -1;
 	return figure_calls(k, c);
 }
@@ -171,7 +172,8 @@ static int body(struct canvas *k, bool *member)
 	if (figure_forests(k) < 0)
 		return -1;
 	overview(k);
-	if (figure_matrices(k, member) < 0 || figure_budgets(k) < 0 || figure_bridges(k) < 0)
+	if (figure_matrices(k, member) < 0 || figure_budgets(k) < 0 || figure_bridges(k) < 0 ||
+	    figure_traces(k) < 0)
 		return -1;
 	index_of(k->study, member, out);
 	for (size_t i = 0; i < k->study->n_cases; i++) {

@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "picture/facts.h"
+#include "picture/traces.h"
 #include "picture/words.h"
 #include "result/escape.h"
 #include "result/format.h"
@@ -105,7 +106,8 @@ static void md_cases(const struct study *s, struct buf *out)
 	bool label = s->n_files > 1 || s->several_targets;
 
 	if (!s->n_cases) {
-		buf_adds(out, "No benchmarks.\n\n");
+		if (!traces_of(s->file[0].root))
+			buf_adds(out, "No benchmarks.\n\n");
 		return;
 	}
 	buf_addf(
@@ -188,6 +190,8 @@ static void md_file(const struct study *s, size_t i, struct buf *out)
 	out->failed = out->failed || text.failed;
 	escape_markdown(out, buf_text(&text));
 	buf_adds(out, "\n\n");
+	if (traces_of(root))
+		traces_markdown(traces_of(root), out);
 	md_lines(json_object_get(root, "findings"), "code", "evidence", out);
 	md_lines(json_object_get(root, "warnings"), "message", "", out);
 }
@@ -282,6 +286,8 @@ int paper_text(const struct study *s, const struct table_style *style, struct bu
 			return -1;
 		if (s->n_files == 1 && table_result(s->file[i].root, &fitting, out, e) < 0)
 			return -1;
+		if (traces_of(s->file[i].root))
+			traces_text(traces_of(s->file[i].root), &o);
 	}
 	text_cases(&o, s);
 	return out->failed ? err_nomem(e) : 0;

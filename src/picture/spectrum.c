@@ -7,6 +7,7 @@
 #include "picture/figure.h"
 #include "picture/frame.h"
 #include "picture/sample.h"
+#include "picture/words.h"
 #include "result/view.h"
 
 enum { POINTS = 48, RUN_POINTS = 14, RUNS_DRAWN = 20, HEIGHT = 250 };
@@ -87,9 +88,10 @@ static void draw_axes(const struct spectrum *p)
 		at[n] = scale_at(&p->x, nines);
 		text[n++] = names[i];
 	}
-	snprintf(title, sizeof(title), "%.60s of one operation", p->c->distribution);
-	frame_y(&p->f, &p->y, title);
-	frame_x_labels(&p->f, at, text, n, "share of operations that are at most so slow");
+	frame_y(&p->f, &p->y, words_axis(title, sizeof(title), p->c));
+	frame_x_labels(&p->f, at, text, n,
+		       study_latency(p->c) ? "share of operations that are at most so slow"
+					   : "share of values that are at most so high");
 }
 
 static void table(struct canvas *k, const struct study_case *c)
@@ -103,7 +105,7 @@ static void table(struct canvas *k, const struct study_case *c)
 		{ "P99", "p99", true },	     { "P99.9", "p99.9", true },
 		{ "maximum", "max", false }, { "mean", "mean", false },
 	};
-	size_t n = numbers_row(k->numbers, "operations");
+	size_t n = numbers_row(k->numbers, study_latency(c) ? "operations" : "values");
 
 	for (size_t a = 0; a < c->n; a++)
 		numbers_count(k->numbers, n, a, study_moment(c, &c->arm[a], "n"));
@@ -125,6 +127,9 @@ static void title_of(const struct study_case *c, const struct arm *a, const stru
 {
 	static const double share[] = { 0.5, 0.99, 1 };
 	const char *unit = study_unit(c);
+	bool latency = study_latency(c);
+	const char *within = latency ? "within" : "at most";
+	const char *last = latency ? "slowest" : "highest";
 	char text[3][NUM_TEXT_MAX];
 	double value[3];
 
@@ -133,14 +138,16 @@ static void title_of(const struct study_case *c, const struct arm *a, const stru
 	sample_quantiles(s, share, 3, value);
 	for (size_t i = 0; i < 3; i++)
 		num_format_unit(text[i], value[i], unit);
-	buf_addf(out, "%s%s: half within %s, ", out->len ? "; " : "", c->n > 1 ? a->label : c->name,
-		 text[0]);
+	buf_addf(out, "%s%s: ", out->len ? "; " : "", c->n > 1 ? a->label : c->name);
+	if (!latency)
+		buf_addf(out, "%s, ", c->distribution);
+	buf_addf(out, "half %s %s, ", within, text[0]);
 	if (s->h.n >= 100)
-		buf_addf(out, "99 %% within %s", text[1]);
+		buf_addf(out, "99 %% %s %s", within, text[1]);
 	else
-		buf_addf(out, "the slowest %s", text[2]);
+		buf_addf(out, "the %s %s", last, text[2]);
 	if (c->n == 1 && s->h.n >= 100)
-		buf_addf(out, ", the slowest %s", text[2]);
+		buf_addf(out, ", the %s %s", last, text[2]);
 }
 
 static int prepare(struct spectrum *p, struct sample *all, struct err *e)
@@ -189,7 +196,24 @@ static int picture(struct canvas *k, struct spectrum *p, const struct sample *al
 	svg_end(&svg);
 	figure_columns(k, c);
 	table(k, c);
-	figure_end(k, "Percentiles of all operations");
+	figure_end(k, study_latency(c) ? "Percentiles of all operations"
+				       : "Percentiles of all values");
+	return 0;
+}
+
+int figure_spectra(struct canvas *k, const struct study_case *c)
+{
+	static const char *const further[] = { "rtt_idle", "rtt", "send_to_ack",
+					       "delay_variation" };
+
+	for (size_t i = 0; i < sizeof(further) / sizeof(*further); i++) {
+		struct study_case other = *c;
+
+		other.distribution = further[i];
+		if (strcmp(c->distribution ? c->distribution : "", further[i]) != 0 &&
+		    figure_spectrum(k, &other) < 0)
+			return -1;
+	}
 	return 0;
 }
 

@@ -406,3 +406,8 @@ const char *study_unit(const struct study_case *c)
 	}
 	return "";
 }
+
+bool study_latency(const struct study_case *c)
+{
+	return c->distribution && strcmp(c->distribution, "latency") == 0;
+}

@@ -82,3 +82,5 @@ double study_moment(const struct study_case *c, const struct arm *a, const char 
 double study_percentile(const struct study_case *c, const struct arm *a, const char *key);
 /* Unit of the case's distribution; "". */
 const char *study_unit(const struct study_case *c);
+/* Whether the case's distribution is how long operations took; else it is of what its name says. */
+bool study_latency(const struct study_case *c);

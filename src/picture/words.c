@@ -101,3 +101,12 @@ void words_contrast(struct buf *out, const struct study_case *c, const struct ar
 	else
 		buf_addf(out, "these runs cannot tell %s and %s apart", a->label, k->base->label);
 }
+
+char *words_axis(char *out, size_t size, const struct study_case *c)
+{
+	char name[64];
+
+	words_copy(name, sizeof(name), c->distribution);
+	snprintf(out, size, "%s%s", name, study_latency(c) ? " of one operation" : "");
+	return out;
+}

@@ -16,3 +16,5 @@ char *words_ratio(char *out, double ratio, enum better better, const char *unit)
 char *words_interval(char *out, const struct contrast *c);
 /* As much of the text as fits into `size` bytes, whole characters only. */
 void words_copy(char *out, size_t size, const char *text);
+/* What an axis of the case's distribution shows: "latency of one operation", "interval.throughput". Returns out. */
+char *words_axis(char *out, size_t size, const struct study_case *c);
