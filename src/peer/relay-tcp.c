@@ -143,7 +143,8 @@ static bool read_and_tell(struct side *s, const struct relay_tcp_tap *tap)
 	if (n)
 		tap->bytes(tap->ctx, s->conn->number, s == &s->conn->client, read_ns, clock_now(),
 			   s->bytes, (size_t)n);
-	acknowledge_at_once(s->fd);
+	if (tap->quickack)
+		acknowledge_at_once(s->fd);
 	return ok;
 }
 

@@ -27,14 +27,16 @@ int relay_tcp_open(struct relay_tcp **out, struct loop *l, int listener, const s
 		   unsigned max, struct err *e) ERR_MUST_CHECK;
 /*
  * Whoever listens in. All of it is told when it is done: bytes when as many of them as the kernel took are on their way; read_ns is when
- * they were asked for, sent_ns now. Connections are numbered from 0. Acknowledgements are then sent at once too (TCP_QUICKACK before
- * each read), since a relay that delays them makes the sender wait 40 ms for them. NULL takes it away; borrowed.
+ * they were asked for, sent_ns now. Connections are numbered from 0. With `quickack` what came is acknowledged at once (TCP_QUICKACK with
+ * each read), since a relay that delays that may make a sender wait 40 ms; but also one that waits so without the relay then does not.
+ * NULL takes the tap away; borrowed.
  */
 struct relay_tcp_tap {
 	void (*opened)(void *ctx, uint32_t connection, uint64_t ns);
 	void (*bytes)(void *ctx, uint32_t connection, bool to_server, uint64_t read_ns,
 		      uint64_t sent_ns, const void *data, size_t len);
 	void (*ended)(void *ctx, uint32_t connection, uint64_t ns);
+	bool quickack;
 	void *ctx;
 };
 void relay_tcp_tap(struct relay_tcp *r, const struct relay_tcp_tap *tap);

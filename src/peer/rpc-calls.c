@@ -101,26 +101,48 @@ static int32_t add_event(struct rpc_tracker *t, const struct rpc_event *ev)
 	return (int32_t)t->n_events++;
 }
 
+/* Each has some, whatever the others have. */
+static bool may_grow(const struct rpc_tracker *t, const struct rpc_direction *way)
+{
+	return way->room_open == 0 ||
+	       (way->room_open < RPC_OPEN_MAX && t->open_room + way->room_open <= RPC_OPEN_ROOM);
+}
+
+static int grow(struct rpc_tracker *t, struct rpc_direction *way, struct err *e)
+{
+	size_t room = way->room_open ? 2 * way->room_open : 8;
+	struct rpc_open *more = realloc(way->open, room * sizeof(*more));
+
+	if (!more)
+		return err_nomem(e);
+	t->open_room += room - way->room_open;
+	way->open = more;
+	way->room_open = room;
+	return 0;
+}
+
 static struct rpc_open *add_open(struct rpc_tracker *t, struct rpc_direction *way, struct err *e)
 {
-	if (way->n_open == RPC_OPEN_MAX) {
+	if (way->n_open == way->room_open && !may_grow(t, way)) {
 		/* the oldest will hardly be answered any more */
 		t->unfollowed++;
-		memmove(way->open, way->open + 1, (RPC_OPEN_MAX - 1) * sizeof(*way->open));
+		memmove(way->open, way->open + 1, (way->n_open - 1) * sizeof(*way->open));
 		way->n_open--;
-	}
-	if (way->n_open == way->room_open) {
-		size_t room = way->room_open ? 2 * way->room_open : 8;
-		struct rpc_open *more = realloc(way->open, room * sizeof(*more));
-
-		if (!more) {
-			err_nomem(e);
-			return NULL;
-		}
-		way->open = more;
-		way->room_open = room;
+	} else if (way->n_open == way->room_open && grow(t, way, e) < 0) {
+		return NULL;
 	}
 	return &way->open[way->n_open++];
+}
+
+/* A burst leaves nothing behind. */
+static void shrink(struct rpc_tracker *t, struct rpc_direction *way)
+{
+	if (way->n_open || way->room_open <= 64)
+		return;
+	t->open_room -= way->room_open;
+	free(way->open);
+	way->open = NULL;
+	way->room_open = 0;
 }
 
 struct seen {
@@ -354,6 +376,7 @@ static void answer(struct rpc_tracker *t, struct rpc_connection *c, int d,
 				    .ns = ns };
 	if (!failed && rpyc_box_next(&args, &box, NULL))
 		see_box(t, c, d, &box, &birth);
+	shrink(t, &c->way[!d]);
 }
 
 int rpc_calls_message(struct rpc_tracker *t, struct rpc_connection *c, int d,

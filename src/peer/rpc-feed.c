@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,8 @@ enum { RESERVE = 64 << 10, LOST_MAX = 256, GATHER_MAX = 256 << 10 };
 /* How long the thread lets records gather: to be woken by each would cost the processor what the two sides need. */
 static const uint64_t gather_ns = 2 * NS_PER_MS;
 
+static const uint64_t finish_ns = 10 * NS_PER_SEC;
+
 enum { BUSY, IDLE, GATHERING };
 
 struct rpc_feed {
@@ -27,6 +30,7 @@ struct rpc_feed {
 	struct buf queue;
 	int state;
 	bool closing, look;
+	_Atomic uint64_t end_ns; /* of decoding; 0 while it is not closing */
 	/* the relay's own */
 	uint32_t lost[LOST_MAX];
 	size_t n_lost;
@@ -64,6 +68,19 @@ static void write_capture(struct rpc_feed *f, const char *data, size_t len)
 	}
 }
 
+/* Too late: its connection is not seen whole. */
+static void let_go(struct rpc_feed *f, struct rpc_capture_record *r)
+{
+	uint64_t end = atomic_load_explicit(&f->end_ns, memory_order_relaxed);
+
+	if (!end || clock_now() < end ||
+	    (r->kind != RPC_CAPTURE_TO_SERVER && r->kind != RPC_CAPTURE_TO_CLIENT))
+		return;
+	*r = (struct rpc_capture_record){ .kind = RPC_CAPTURE_LOST,
+					  .connection = r->connection,
+					  .ns = r->ns };
+}
+
 static void decode(struct rpc_feed *f)
 {
 	struct rpc_capture_record r;
@@ -75,6 +92,8 @@ static void decode(struct rpc_feed *f)
 	while (at < f->work.len && !f->has_failed) {
 		int64_t n = rpc_capture_get(&r, f->work.data + at, f->work.len - at, &e);
 
+		if (n > 0)
+			let_go(f, &r);
 		if (n <= 0 || rpc_tracker_take(f->p.tracker, &r, &e) < 0) {
 			fail(f, &e);
 			return;
@@ -212,7 +231,7 @@ int rpc_feed_start(struct rpc_feed **out, const struct rpc_feed_params *p, struc
 	if (!f)
 		return err_nomem(e);
 	f->p = *p;
-	f->tap = (struct relay_tcp_tap){ opened, bytes, ended, f };
+	f->tap = (struct relay_tcp_tap){ opened, bytes, ended, !p->delayed_acks, f };
 	pthread_mutex_init(&f->lock, NULL);
 	init_condition(&f->more);
 	if (p->capture >= 0)
@@ -248,6 +267,7 @@ int rpc_feed_finish(struct rpc_feed *f, struct err *e)
 	if (f->thread) {
 		pthread_mutex_lock(&f->lock);
 		f->closing = true;
+		atomic_store_explicit(&f->end_ns, clock_now() + finish_ns, memory_order_relaxed);
 		pthread_cond_signal(&f->more);
 		pthread_mutex_unlock(&f->lock);
 		thread_join(f->thread);

@@ -109,22 +109,33 @@ void rpc_objects_release(struct rpc_objects *o, struct rpyc_refs *refs, const st
 	gone(o, object);
 }
 
+struct end {
+	struct rpc_objects *o;
+	uint64_t ns;
+};
+
 static int leave(void *ctx, struct rpyc_ref *ref)
 {
-	struct rpc_objects *o = ctx;
+	const struct end *end = ctx;
 	struct rpc_object *object = ref->data;
-	struct rpc_class *k = &o->kind[object->kind];
+	struct rpc_class *k = &end->o->kind[object->kind];
+	uint64_t held = ns_since(object->created_ns, end->ns);
 
 	if (!k->root) {
 		k->left++;
-		o->left++;
+		k->held_total_ns += held;
+		if (held > k->held_max_ns)
+			k->held_max_ns = held;
+		end->o->left++;
 	}
-	gone(o, object);
+	gone(end->o, object);
 	return 0;
 }
 
-void rpc_objects_end(struct rpc_objects *o, struct rpyc_refs *refs)
+void rpc_objects_end(struct rpc_objects *o, struct rpyc_refs *refs, uint64_t ns)
 {
-	rpyc_refs_each(refs, leave, o);
+	struct end end = { o, ns };
+
+	rpyc_refs_each(refs, leave, &end);
 	rpyc_refs_done(refs);
 }

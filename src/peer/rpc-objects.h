@@ -14,14 +14,14 @@ enum { RPC_CLASSES_MAX = 128, RPC_OBJECTS_MAX = 100000, RPC_NO_ROW = 0xffff };
 /*
  * All objects of one class that live on one side and came out of calls of one name. `left`: still held when their connection
  * ended, which a program that gives its references back leaves none of; the root of a service is not counted there, it is
- * held on purpose. Lifetimes are of those that were released.
+ * held on purpose. life: of those that were released; held: of those that were left, until the end of their connection.
  */
 struct rpc_class {
 	char name[RPC_NAME_MAX];
 	bool at_server, root;
 	uint16_t creator; /* a row; RPC_NO_ROW: none */
 	uint64_t created, released, left, alive, uses;
-	uint64_t life_total_ns, life_max_ns;
+	uint64_t life_total_ns, life_max_ns, held_total_ns, held_max_ns;
 };
 
 struct rpc_objects {
@@ -55,4 +55,4 @@ const struct rpc_object *rpc_objects_find(const struct rpyc_refs *refs, const st
 void rpc_objects_release(struct rpc_objects *o, struct rpyc_refs *refs, const struct rpyc_id *id,
 			 int64_t count, uint64_t ns);
 /* The connection is over: what is held is left; refs is empty then. */
-void rpc_objects_end(struct rpc_objects *o, struct rpyc_refs *refs);
+void rpc_objects_end(struct rpc_objects *o, struct rpyc_refs *refs, uint64_t ns);

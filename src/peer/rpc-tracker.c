@@ -49,7 +49,8 @@ static void end_connection(struct rpc_tracker *t, struct rpc_connection **at)
 		drop_readers(t, c);
 	rpc_calls_end(t, c);
 	for (int d = 0; d < 2; d++) {
-		rpc_objects_end(&t->objects, &c->way[d].refs);
+		rpc_objects_end(&t->objects, &c->way[d].refs, t->now_ns);
+		t->open_room -= c->way[d].room_open;
 		free(c->way[d].open);
 	}
 	t->active--;
@@ -112,6 +113,7 @@ static void count_frame(struct rpc_way *w, const struct rpyc_frame *f)
 {
 	w->frames++;
 	w->payload_bytes += f->len;
+	w->split_frames += f->wire_len > RPC_SPLIT_ABOVE;
 	if (f->compressed) {
 		w->packed_frames++;
 		w->packed_bytes += f->packed_len;

@@ -10,12 +10,16 @@ enum {
 	RPC_SLOW_MAX = 100,
 	RPC_FAULTS_MAX = 64,
 	RPC_EVENTS_MAX = 1000000,
-	/* of one connection and direction; requests beyond that are not followed */
+	/* of one connection and direction, and places for all; of requests beyond that the oldest is not followed */
 	RPC_OPEN_MAX = 1024,
+	RPC_OPEN_ROOM = 65536,
 	/* bytes of unfinished frames, all connections together; one that goes beyond is not decoded any more */
 	RPC_MEMORY_MAX = 256 << 20,
 	/* a longer frame ends decoding of its connection */
 	RPC_FRAME_MAX = 64 << 20,
+	/* Python's RPyC sends what is longer in three writes, the last of one byte (rpyc/core/channel.py, STREAM_CHUNK): without
+	   TCP_NODELAY that byte waits for the acknowledgement of the others, which a receiver may delay by 40 ms */
+	RPC_SPLIT_ABOVE = 64000,
 };
 
 /* One request, kept for the tree, the timeline and the Chrome trace. `parent`: the index of the call it was made from (a
@@ -48,6 +52,7 @@ struct rpc_way {
 	uint64_t packed_frames, packed_bytes,
 		unpacked_bytes; /* compressed payloads: on the wire, and plain */
 	uint64_t payload_bytes; /* of all, plain */
+	uint64_t split_frames;	/* of more than RPC_SPLIT_ABOVE bytes */
 	uint64_t handlers[RPYC_HANDLER_END];
 	uint64_t added_min_ns, added_max_ns;
 	struct histogram added_ns;
@@ -56,6 +61,7 @@ struct rpc_way {
 struct rpc_tracker_params {
 	uint64_t slow_ns;
 	size_t max_events; /* at most RPC_EVENTS_MAX */
+	bool delayed_acks; /* by whoever passed the bytes on */
 };
 
 struct rpc_connection;
@@ -91,7 +97,8 @@ struct rpc_tracker {
 	struct rpc_event *event;
 	size_t n_events, room_events;
 	uint64_t dropped_events;
-	size_t memory; /* of readers */
+	size_t memory;	  /* of readers */
+	size_t open_room; /* places for requests under way */
 };
 
 int rpc_tracker_init(struct rpc_tracker *t, const struct rpc_tracker_params *p,

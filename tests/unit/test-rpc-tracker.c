@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "peer/rpc-tracker.h"
 #include "proto/rpyc-exception.h"
+#include "unit/rpc-vectors.h"
 
 enum { ROOT = 1, THING = 2, METHOD = 3, FUNCTION = 4, C = 0 /* connection */ };
 
@@ -253,12 +254,15 @@ static void what_is_held_at_the_end_is_left(void **state)
 	tell(&k, false, 1, THING, 1);
 	ask(&k, true, 2, ROOT, "thing", 1);
 	tell(&k, false, 2, THING, 1); /* the same object: two references */
-	give_back(&k, true, 3, THING, 1, 1);
+	give_back(&k, true, 3, THING, 1, 30);
 	assert_int_equal(kind(&k, "__main__.Thing")->created, 1);
 	assert_int_equal(kind(&k, "__main__.Thing")->released, 0);
 	assert_int_equal(k.t.objects.alive, 2);
 	rpc_tracker_finish(&k.t);
 	assert_int_equal(kind(&k, "__main__.Thing")->left, 1);
+	assert_int_equal(kind(&k, "__main__.Thing")->held_max_ns, 1 + 1 + 30);
+	assert_int_equal(kind(&k, "__main__.Thing")->held_total_ns, 1 + 1 + 30);
+	assert_int_equal(kind(&k, "__main__.Service")->held_max_ns, 0);
 	assert_int_equal(k.t.objects.left, 1); /* not the root */
 	assert_int_equal(k.t.objects.peak, 2);
 	end(&k);
@@ -362,6 +366,145 @@ static void stalls_are_counted(void **state)
 	end(&k);
 }
 
+/* RPyC writes such a frame in three pieces, of which the last can wait for an acknowledgement of the others. */
+static void long_frames_are_counted(void **state)
+{
+	static const size_t sizes[] = { 10, RPC_SPLIT_ABOVE - 100, RPC_SPLIT_ABOVE + 1, 200000 };
+	struct talk k;
+
+	(void)state;
+	begin(&k, RPYC_LAYOUT_6);
+	for (size_t i = 0; i < 4; i++) {
+		char *text = calloc(1, sizes[i]);
+		size_t at = head(&k);
+
+		assert_non_null(text);
+		rpyc_put_request(&k.b, k.layout, (int64_t)i, RPYC_PING);
+		rpyc_put_value_box(&k.b);
+		brine_put_tuple(&k.b, 1);
+		brine_put_bytes(&k.b, text, sizes[i]);
+		send(&k, true, at, 1);
+		free(text);
+	}
+	assert_int_equal(k.t.way[0].split_frames, 2);
+	assert_int_equal(k.t.way[1].split_frames, 0);
+	end(&k);
+}
+
+/* What RPyC 5.3 and 6.0 themselves wrote: every figure follows from the list of exchanges. */
+static void recorded_conversations_are_seen_exactly(void **state)
+{
+	json_t *root = rpc_vectors_load(), *exchange, *frame;
+	size_t i, n, total;
+	struct talk k;
+
+	(void)state;
+	for (enum rpyc_layout layout = RPYC_LAYOUT_5; layout <= RPYC_LAYOUT_6; layout++) {
+		const char *list = layout == RPYC_LAYOUT_5 ? "exchanges_5" : "exchanges_6";
+
+		begin(&k, layout);
+		total = 0;
+		json_array_foreach(json_object_get(root, list), i, exchange)
+			json_array_foreach(json_object_get(exchange, "frames"), n, frame)
+		{
+			const char *way = json_string_value(json_array_get(frame, 0));
+
+			rpc_vectors_bytes(json_string_value(json_array_get(frame, 1)), &k.b);
+			total += k.b.len;
+			bytes(&k, way[0] == '>', k.b.data, k.b.len, 1000);
+		}
+		assert_int_equal(k.t.undecoded, 0);
+		assert_int_equal(k.t.layout, layout);
+		assert_int_equal(k.t.way[0].bytes + k.t.way[1].bytes, total);
+		/* 22 of the client, 3 calls of its function; 2 DELs of the client, 1 of the server */
+		assert_int_equal(k.t.round_trips, 25);
+		assert_int_equal(k.t.dels, 3);
+		assert_int_equal(k.t.nested, 3);
+		assert_int_equal(k.t.max_depth, 2);
+		assert_int_equal(k.t.faults_n, 5);
+		assert_int_equal(k.t.n_faults, 4);
+		assert_int_equal(k.t.way[1].packed_frames, 1);
+		/* root, thing, method, the list in a tuple, the client's function */
+		assert_int_equal(k.t.objects.created, 5);
+		assert_int_equal(k.t.objects.released, 3);
+		rpc_tracker_finish(&k.t);
+		assert_int_equal(k.t.objects.left, 1);
+		assert_int_equal(k.t.unanswered + k.t.orphans + k.t.overlapping, 0);
+		assert_int_equal(row(&k, "call function")->answered, 3);
+		assert_int_equal(row(&k, "callattr BenchService.ping")->answered, 1);
+		end(&k);
+	}
+	json_decref(root);
+}
+
+/* Nobody answers: what is remembered of that stays small, however many connections do it. */
+static void requests_of_many_connections_are_bounded(void **state)
+{
+	struct talk k;
+	struct err e;
+
+	(void)state;
+	begin(&k, RPYC_LAYOUT_5);
+	for (uint32_t c = 0; c < 200; c++) {
+		k.r = (struct rpc_capture_record){ .kind = RPC_CAPTURE_OPEN,
+						   .connection = c,
+						   .ns = k.now };
+		assert_int_equal(rpc_tracker_take(&k.t, &k.r, &e), 0);
+		for (int i = 0; i < 1000; i++) {
+			size_t at = head(&k);
+
+			rpyc_put_request(&k.b, k.layout, i, RPYC_GETROOT);
+			rpyc_put_value_box(&k.b);
+			brine_put_tuple(&k.b, 0);
+			assert_int_equal(rpyc_frame_end(&k.b, at, 0), 0);
+			k.r = (struct rpc_capture_record){ .kind = RPC_CAPTURE_TO_SERVER,
+							   .connection = c,
+							   .ns = k.now,
+							   .data = k.b.data,
+							   .len = k.b.len };
+			assert_int_equal(rpc_tracker_take(&k.t, &k.r, &e), 0);
+		}
+		assert_true(k.t.open_room <= RPC_OPEN_ROOM + 200 * 8);
+	}
+	assert_true(k.t.unfollowed > 100000);
+	rpc_tracker_finish(&k.t);
+	assert_int_equal(k.t.open_room, 0);
+	assert_int_equal(k.t.unfollowed + k.t.unanswered, 200 * 1000);
+	end(&k);
+}
+
+/* Long frames that never end, on many connections. */
+static void unfinished_frames_are_bounded(void **state)
+{
+	static const uint8_t frame[] = { 3, 0x80, 0, 0, 0 };
+	enum { PIECE = 1 << 20, PIECES = 50, CONNECTIONS = 8 };
+	uint8_t *piece = calloc(1, PIECE);
+	struct talk k;
+	struct err e;
+
+	(void)state;
+	assert_non_null(piece);
+	begin(&k, RPYC_LAYOUT_5);
+	for (uint32_t c = 0; c < CONNECTIONS; c++) {
+		k.r = (struct rpc_capture_record){ .kind = RPC_CAPTURE_OPEN, .connection = c };
+		assert_int_equal(rpc_tracker_take(&k.t, &k.r, &e), 0);
+		for (int i = 0; i <= PIECES; i++) {
+			k.r = (struct rpc_capture_record){ .kind = RPC_CAPTURE_TO_CLIENT,
+							   .connection = c,
+							   .data = i ? piece : frame,
+							   .len = i ? PIECE : sizeof(frame) };
+			assert_int_equal(rpc_tracker_take(&k.t, &k.r, &e), 0);
+			assert_true(k.t.memory <= RPC_MEMORY_MAX);
+		}
+	}
+	assert_in_range(k.t.undecoded, 1, CONNECTIONS - 1);
+	assert_non_null(strstr(k.t.why, "unfinished"));
+	rpc_tracker_finish(&k.t);
+	assert_int_equal(k.t.memory, 0);
+	end(&k);
+	free(piece);
+}
+
 static void what_is_no_rpyc_is_given_up_and_told(void **state)
 {
 	struct talk k;
@@ -436,6 +579,10 @@ int main(void)
 		cmocka_unit_test(exceptions_are_told_by_type),
 		cmocka_unit_test(frames_may_come_in_any_pieces),
 		cmocka_unit_test(stalls_are_counted),
+		cmocka_unit_test(long_frames_are_counted),
+		cmocka_unit_test(recorded_conversations_are_seen_exactly),
+		cmocka_unit_test(requests_of_many_connections_are_bounded),
+		cmocka_unit_test(unfinished_frames_are_bounded),
 		cmocka_unit_test(what_is_no_rpyc_is_given_up_and_told),
 		cmocka_unit_test(more_than_is_kept_is_counted),
 		cmocka_unit_test(records_survive_writing_and_reading),
