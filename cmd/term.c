@@ -1,5 +1,6 @@
 #include "term.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -41,6 +42,19 @@ bool term_color(int fd, enum term_color wish)
 	if ((no_color && *no_color) || !term_can_redraw())
 		return false;
 	return isatty(fd);
+}
+
+void term_give(pid_t group)
+{
+	sigset_t ttou, old;
+
+	if (!isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) < 0)
+		return;
+	sigemptyset(&ttou);
+	sigaddset(&ttou, SIGTTOU);
+	sigprocmask(SIG_BLOCK, &ttou, &old);
+	tcsetpgrp(STDIN_FILENO, group);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
 bool term_utf8(void)

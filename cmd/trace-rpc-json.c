@@ -1,10 +1,5 @@
 /* What trace-rpc writes for programs. */
-#include <stdio.h>
-
 #include "trace-rpc.h"
-
-/* Threads of the Chrome trace that get a name. */
-enum { NAMED_MAX = 4096 };
 
 struct field {
 	const char *name;
@@ -44,11 +39,11 @@ static int put_way(json_t *parent, const char *name, const struct rpc_way *w, st
 			  { "p99", histogram_percentile(&w->added_ns, 990000) },
 			  { "max", w->added_max_ns }) < 0)
 		return -1;
-	return PUT(o, e, { "bytes", w->bytes }, { "frames", w->frames },
-		   { "requests", w->requests }, { "answers", w->answers },
-		   { "payload_bytes", w->payload_bytes }, { "compressed_frames", w->packed_frames },
-		   { "compressed_bytes", w->packed_bytes },
-		   { "uncompressed_bytes", w->unpacked_bytes });
+	return PUT(
+		o, e, { "bytes", w->bytes }, { "frames", w->frames }, { "requests", w->requests },
+		{ "answers", w->answers }, { "payload_bytes", w->payload_bytes },
+		{ "compressed_frames", w->packed_frames }, { "compressed_bytes", w->packed_bytes },
+		{ "uncompressed_bytes", w->unpacked_bytes }, { "split_frames", w->split_frames });
 }
 
 static const char *side(bool server)
@@ -99,7 +94,9 @@ static int put_kinds(const struct rpc_tracker *t, json_t *netrefs, struct err *e
 		    PUT(o, e, { "created", k->created }, { "released", k->released },
 			{ "left", k->left }, { "uses", k->uses },
 			{ "lifetime_total_ns", k->life_total_ns },
-			{ "lifetime_max_ns", k->life_max_ns }) < 0)
+			{ "lifetime_max_ns", k->life_max_ns },
+			{ "left_total_ns", k->held_total_ns },
+			{ "left_max_ns", k->held_max_ns }) < 0)
 			return -1;
 	}
 	return list ? 0 : -1;
@@ -201,84 +198,6 @@ json_t *rpc_json(const struct rpc_tracker *t, struct err *e)
 	if (!root)
 		err_nomem(e);
 	else if (put_all(t, root, e) < 0) {
-		json_decref(root);
-		root = NULL;
-	}
-	return root;
-}
-
-/* Microseconds, as the format has it. */
-static json_t *us(uint64_t ns)
-{
-	return json_number((double)ns / 1000);
-}
-
-static int put_event(json_t *list, const struct rpc_tracker *t, const struct rpc_event *ev,
-		     struct err *e)
-{
-	json_t *o = json_push_object(list, e), *args;
-
-	if (!o || json_put(o, "name", json_outside_text(t->rows.row[ev->row]->name), e) < 0 ||
-	    json_put(o, "cat", json_known_text(ev->from_server ? "server calls" : "client calls"),
-		     e) < 0 ||
-	    json_put(o, "ph", json_known_text(ev->async ? "i" : "X"), e) < 0 ||
-	    json_put(o, "ts", us(ev->start_ns - t->begin_ns), e) < 0 ||
-	    PUT(o, e, { "pid", 1 }, { "tid", ev->connection }) < 0)
-		return -1;
-	if (ev->async)
-		return json_put(o, "s", json_known_text("t"), e);
-	args = json_put_object(o, "args", e);
-	return json_put(o, "dur", us((ev->end_ns ? ev->end_ns : t->now_ns) - ev->start_ns), e) <
-				       0 ||
-			       !args || PUT(args, e, { "depth", ev->depth }) < 0 ||
-			       json_put(args, "failed", json_boolean(ev->failed), e) < 0 ||
-			       json_put(args, "answered", json_boolean(ev->end_ns != 0), e) < 0
-		       ? -1
-		       : 0;
-}
-
-static int put_name(json_t *list, const char *what, uint64_t tid, const char *name, struct err *e)
-{
-	json_t *o = json_push_object(list, e), *args;
-
-	if (!o || json_put(o, "name", json_known_text(what), e) < 0 ||
-	    json_put(o, "ph", json_known_text("M"), e) < 0 ||
-	    PUT(o, e, { "pid", 1 }, { "tid", tid }) < 0)
-		return -1;
-	args = json_put_object(o, "args", e);
-	return args ? json_put(args, "name", json_known_text(name), e) : -1;
-}
-
-static int put_chrome(json_t *root, const struct rpc_tracker *t, struct err *e)
-{
-	json_t *list = json_put_array(root, "traceEvents", e);
-	uint32_t named = 0;
-	char name[32];
-
-	if (!list || json_put(root, "displayTimeUnit", json_known_text("ns"), e) < 0 ||
-	    put_name(list, "process_name", 0, "RPyC", e) < 0)
-		return -1;
-	for (size_t i = 0; i < t->n_events; i++) {
-		const struct rpc_event *ev = &t->event[i];
-
-		for (; named <= ev->connection && named < NAMED_MAX; named++) {
-			snprintf(name, sizeof(name), "connection %u", named);
-			if (put_name(list, "thread_name", named, name, e) < 0)
-				return -1;
-		}
-		if (put_event(list, t, ev, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-json_t *rpc_json_chrome(const struct rpc_tracker *t, struct err *e)
-{
-	json_t *root = json_object();
-
-	if (!root)
-		err_nomem(e);
-	else if (put_chrome(root, t, e) < 0) {
 		json_decref(root);
 		root = NULL;
 	}

@@ -7,7 +7,7 @@
 #include "base/num.h"
 #include "trace-rpc.h"
 
-enum { BAR = 40, LINE = 400 };
+enum { BAR = 24, LINE = 400 };
 
 /* Children of a call in the order of their begin. Index n stands above all. */
 struct tree {
@@ -21,6 +21,21 @@ static void line(const struct screen *s, const char *text)
 {
 	screen_text(s, TONE_PLAIN, text);
 	screen_line_end(s);
+}
+
+static void say_more(const struct screen *s, uint64_t lines, uint64_t dropped)
+{
+	char text[LINE];
+
+	if (lines) {
+		snprintf(text, sizeof(text), "and %" PRIu64 " more lines (--lines)", lines);
+		line(s, text);
+	}
+	if (dropped) {
+		snprintf(text, sizeof(text),
+			 "and %" PRIu64 " calls that were not kept (--max-events)", dropped);
+		line(s, text);
+	}
 }
 
 static const char *took(const struct rpc_event *ev, char out[NUM_TEXT_MAX])
@@ -61,16 +76,17 @@ static void show(struct tree *x, int32_t at, int32_t n, uint64_t total_ns)
 	line(x->s, text);
 }
 
-/* Without recursion: nesting is as deep as a stream says. */
+/* Without recursion: nesting is as deep as a stream says. Lines beyond `max` are counted only. */
 static void walk(struct tree *x, uint32_t max)
 {
 	int32_t at = x->first[x->t->n_events];
 
-	while (at >= 0 && x->lines < max) {
+	while (at >= 0) {
 		uint64_t total_ns;
 		int32_t n = repeats(x, at, &total_ns), end = at;
 
-		show(x, at, n, total_ns);
+		if (x->lines < max)
+			show(x, at, n, total_ns);
 		x->lines++;
 		if (x->first[at] >= 0) {
 			at = x->first[at];
@@ -120,6 +136,7 @@ void rpc_text_tree(const struct rpc_tracker *t, const struct rpc_opts *o, const 
 	plant(&x);
 	screen_heading(s, "Call tree");
 	walk(&x, o->lines);
+	say_more(s, x.lines > o->lines ? x.lines - o->lines : 0, t->dropped_events);
 	free(all);
 }
 
@@ -152,10 +169,5 @@ void rpc_text_timeline(const struct rpc_tracker *t, const struct rpc_opts *o,
 			 t->rows.row[ev->row]->name, ev->failed ? "  raised" : "");
 		line(s, text);
 	}
-	if (t->n_events > o->lines || t->dropped_events) {
-		snprintf(text, sizeof(text), "%" PRIu64 " more",
-			 t->n_events - (t->n_events < o->lines ? t->n_events : o->lines) +
-				 t->dropped_events);
-		line(s, text);
-	}
+	say_more(s, t->n_events > o->lines ? t->n_events - o->lines : 0, t->dropped_events);
 }

@@ -37,6 +37,7 @@ static const struct opt table[] = {
 	OPT_STRING_ROW('l', "listen", OPT_WHAT, struct rpc_opts, listen, "[HOST:]PORT", "where the client comes in (127.0.0.1; 0: any port)"),
 	OPT_STRING_ROW('t', "to", OPT_WHAT, struct rpc_opts, to, "HOST:PORT", "the RPyC server"),
 	OPT_STRING_ROW('r', "read", OPT_WHAT, struct rpc_opts, read, "FILE", "take what --record wrote, instead of a connection"),
+	OPT_FLAG_ROW(0, "delayed-acks", OPT_WHAT, struct rpc_opts, delayed_acks, "acknowledge as servers do, for 40 ms stalls to show"),
 	OPT_TITLE("What to look for"),
 	OPT_DURATION_ROW('s', "slow", OPT_HOW, struct rpc_opts, slow_ns, "TIME", "list calls that take at least this; 0: none", .max = 86400 * NS_PER_SEC),
 	OPT_U64_ROW(0, "max-events", OPT_HOW, struct rpc_opts, max_events, "N", "calls kept for tree, timeline and --trace", .max = RPC_EVENTS_MAX),
@@ -67,13 +68,16 @@ struct session {
 	struct timer look;
 	struct child child;
 	bool has_child, live, interrupted;
-	FILE *out; /* where text goes */
+	FILE *out; /* where text goes, and how it looks there */
+	struct table_style style;
 };
 
 static void session_done(struct session *s)
 {
-	if (s->has_child)
+	if (s->has_child) {
 		spawn_stop(&s->child, NS_PER_SEC);
+		term_give(getpgrp());
+	}
 	relay_tcp_close(s->relay);
 	rpc_feed_free(s->feed);
 	if (s->loop) {
@@ -88,17 +92,36 @@ static void session_done(struct session *s)
 }
 CLEANUP_OBJ(struct session, session_done)
 
-static int print_text(const struct session *s, const struct rpc_tracker *t, bool redraw,
-		      struct err *e)
+static int write_text(const struct session *s, struct buf *text, struct err *e)
+{
+	fwrite(buf_text(text), 1, text->len, s->out);
+	return fflush(s->out) == 0 ? 0 : err_sys(e, ERR_INTERNAL, "writing");
+}
+
+static int print_text(const struct session *s, const struct rpc_tracker *t, struct err *e)
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT;
 
-	if (rpc_text(t, s->o, &s->common->style, &text, e) < 0)
+	return rpc_text(t, s->o, &s->style, &text, e) < 0 ? -1 : write_text(s, &text, e);
+}
+
+/* Over the screen before, line by line: it does not flicker. */
+static int redraw(const struct session *s, const struct rpc_tracker *t, struct err *e)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT, out = BUF_INIT;
+	struct table_style style = s->style;
+
+	style.width = term_width(fileno(s->out));
+	if (rpc_text_view(t, &style, term_height(fileno(s->out)) - 1, &text, e) < 0)
 		return -1;
-	if (redraw)
-		fputs("\033[H\033[2J", s->out);
-	fwrite(buf_text(&text), 1, text.len, s->out);
-	return fflush(s->out) == 0 ? 0 : err_sys(e, ERR_INTERNAL, "writing");
+	buf_adds(&out, "\033[H");
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.data[i] == '\n')
+			buf_adds(&out, "\033[K");
+		buf_addc(&out, text.data[i]);
+	}
+	buf_adds(&out, "\033[J");
+	return out.failed ? err_nomem(e) : write_text(s, &out, e);
 }
 
 /* In the decoder's thread. */
@@ -107,7 +130,7 @@ static void looked(void *ctx, const struct rpc_tracker *t)
 	const struct session *s = ctx;
 	struct err e;
 
-	if (print_text(s, t, s->live, &e) < 0)
+	if ((s->live ? redraw(s, t, &e) : print_text(s, t, &e)) < 0)
 		log_say(&s->common->log, LOG_WARNING, "view", "%s", e.msg);
 }
 
@@ -138,6 +161,7 @@ static void ended(struct watch *w, uint32_t events)
 	if (!spawn_poll(&s->child))
 		return;
 	loop_remove(w);
+	term_give(getpgrp());
 	loop_stop(s->loop);
 }
 
@@ -157,9 +181,11 @@ static int watch_signal(struct session *s, struct err *e)
 
 static int open_relay(struct session *s, struct err *e)
 {
-	struct rpc_feed_params p = {
-		.tracker = &s->tracker, .capture = s->capture, .looked = looked, .ctx = s
-	};
+	struct rpc_feed_params p = { .tracker = &s->tracker,
+				     .capture = s->capture,
+				     .delayed_acks = s->o->delayed_acks,
+				     .looked = looked,
+				     .ctx = s };
 	char host[80], *colon;
 	int fd;
 
@@ -232,11 +258,18 @@ static int start_client(struct session *s, const char *const *words, size_t n, s
 	p.in = STDIN_FILENO;
 	p.out = STDOUT_FILENO;
 	p.err = STDERR_FILENO;
+	p.hold = true;
 	rc = spawn_start(&s->child, &p, e);
 	free_words(argv);
 	if (rc < 0)
 		return -1;
 	s->has_child = true;
+	term_give(s->child.pid);
+	if (spawn_release(&s->child, e) < 0) {
+		snprintf(e->code, sizeof(e->code), "%s",
+			 e->sys == ENOENT ? "exec-missing" : "exec-refused");
+		return -1;
+	}
 	return loop_add(s->loop, &s->ended, s->child.pidfd, EPOLLIN, ended, e);
 }
 
@@ -272,6 +305,9 @@ static int relay(struct session *s, const char *const *words, size_t n, struct e
 	timer_cancel(s->loop, &s->look);
 	if (why == LOOP_STOPPED && wait_for_ends(s, e) < 0)
 		return -1;
+	if (n && !relay_tcp_counts(s->relay)->connections)
+		log_say(&s->common->log, LOG_WARNING, "no-connections",
+			"the command made no connection to here ({} among its words is the address)");
 	if (relay_tcp_counts(s->relay)->failed)
 		log_say(&s->common->log, LOG_WARNING, "connections-failed",
 			"%llu connections did not reach %s, or were reset",
@@ -402,7 +438,9 @@ static int report(struct session *s, char **argv, struct err *e)
 	warn(s);
 	for (size_t i = 0; i < s->common->n_warnings && !o->quiet; i++)
 		fprintf(stderr, "mpbench trace-rpc: %s\n", s->common->warning[i].text);
-	if (!o->quiet && !data && print_text(s, &s->tracker, s->live, e) < 0)
+	if (s->live && !data)
+		fputs("\033[H\033[J", s->out);
+	if (!o->quiet && !data && print_text(s, &s->tracker, e) < 0)
 		return -1;
 	if (s->o->chrome && write_chrome(s, e) < 0)
 		return -1;
@@ -438,9 +476,14 @@ static int trace(const struct rpc_opts *o, struct common *common, char **argv,
 {
 	CLEANUP(session_done)
 	struct session s = { .o = o, .common = common, .capture = -1, .signals = -1 };
-	struct rpc_tracker_params p = { .slow_ns = o->slow_ns, .max_events = o->max_events };
+	struct rpc_tracker_params p = { .slow_ns = o->slow_ns,
+					.max_events = o->max_events,
+					.delayed_acks = o->delayed_acks };
 
 	s.out = n ? stderr : stdout;
+	s.style = common->style;
+	s.style.width = term_width(fileno(s.out));
+	s.style.color = term_color(fileno(s.out), (enum term_color)o->common.color);
 	s.live = !o->read && !common->opts->quiet && !common->opts->json &&
 		 (o->live || (!n && isatty(fileno(s.out)) && term_can_redraw()));
 	if (check(o, n, &s, e) < 0 || rpc_tracker_init(&s.tracker, &p, e) < 0)
@@ -454,6 +497,15 @@ static int trace(const struct rpc_opts *o, struct common *common, char **argv,
 	if (!n)
 		stop_set(0);
 	return 0;
+}
+
+/* As env(1): 127 not found, 126 not runnable, 125 anything else of ours. */
+static int command_failure(const struct err *e)
+{
+	fprintf(stderr, "mpbench trace-rpc: %s\n", e->msg);
+	if (strcmp(e->code, "exec-missing") == 0)
+		return 127;
+	return strcmp(e->code, "exec-refused") == 0 ? 126 : 125;
 }
 
 static int run(int argc, char **argv, struct err *e)
@@ -476,7 +528,7 @@ static int run(int argc, char **argv, struct err *e)
 	if (common_init(&common, &o.common, "trace-rpc", e) < 0 ||
 	    common_wait_start(&common, e) < 0 ||
 	    trace(&o, &common, argv, words, p.n_operands, &status, e) < 0)
-		return -1;
+		return p.n_operands ? command_failure(e) : -1;
 	return status;
 }
 

@@ -10,13 +10,16 @@ struct rpc_opts {
 	const char *listen, *to, *chrome, *record, *read;
 	uint64_t slow_ns, max_events;
 	uint32_t top, lines;
-	bool tree, timeline, live;
+	bool tree, timeline, live, delayed_acks;
 	struct common_opts common;
 };
 
 /* The summary, then the tree and the timeline where they are asked for. -1: no memory. */
 int rpc_text(const struct rpc_tracker *t, const struct rpc_opts *o, const struct table_style *style,
 	     struct buf *out, struct err *e) ERR_MUST_CHECK;
+/* What of the summary fits into so many lines. */
+int rpc_text_view(const struct rpc_tracker *t, const struct table_style *style, unsigned rows,
+		  struct buf *out, struct err *e) ERR_MUST_CHECK;
 /* Calls below the call they were made from; one line for each, at most o->lines. */
 void rpc_text_tree(const struct rpc_tracker *t, const struct rpc_opts *o, const struct screen *s);
 /* Calls in the order of their begin, with a bar of when and how long. */

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/stop.h"
+#include "term.h"
 
 enum { LOOK_MS = 20 };
 
@@ -217,20 +218,6 @@ static int block_signals(sigset_t *old, struct err *e)
 	return fd < 0 ? err_sys(e, ERR_MACHINE, "signalfd") : fd;
 }
 
-/* CMD owns the terminal while it runs, as under a shell: it may read, and ^C is its own. */
-static void give_terminal(pid_t group)
-{
-	sigset_t ttou, old;
-
-	if (!isatty(STDIN_FILENO) || tcgetpgrp(STDIN_FILENO) < 0)
-		return;
-	sigemptyset(&ttou);
-	sigaddset(&ttou, SIGTTOU);
-	sigprocmask(SIG_BLOCK, &ttou, &old);
-	tcsetpgrp(STDIN_FILENO, group);
-	sigprocmask(SIG_SETMASK, &old, NULL);
-}
-
 static int start_command(struct trace_watch *w, const char *const *command, bool to_stderr,
 			 struct err *e)
 {
@@ -250,10 +237,10 @@ static int start_command(struct trace_watch *w, const char *const *command, bool
 
 static int release_command(struct trace_watch *w, struct err *e)
 {
-	give_terminal(w->child.pid);
+	term_give(w->child.pid);
 	if (spawn_release(&w->child, e) == 0)
 		return 0;
-	give_terminal(getpgrp());
+	term_give(getpgrp());
 	snprintf(e->code, sizeof(e->code), "%s",
 		 e->sys == ENOENT ? "exec-missing" : "exec-refused");
 	return -1;
@@ -381,7 +368,7 @@ static int begin(struct trace_watch *w, struct loop_state *s, const char *const 
 /* A CMD that outlives --duration is ended as by kill. */
 static void end_command(struct trace_watch *w)
 {
-	give_terminal(getpgrp());
+	term_give(getpgrp());
 	if (!w->child.reaped)
 		spawn_stop(&w->child, NS_PER_SEC);
 	w->status = WIFEXITED(w->child.status) ? WEXITSTATUS(w->child.status)
