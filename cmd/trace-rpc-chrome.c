@@ -62,9 +62,9 @@ static uint8_t find_lane(const struct lanes *l, int32_t at)
 	if (parent >= 0 && l->top[l->lane[parent]] == parent &&
 	    end_of(l->t, at) <= end_of(l->t, parent))
 		return l->lane[parent];
-	for (uint8_t k = 0; k < LANES; k++)
+	for (int k = 0; k < LANES; k++)
 		if (l->top[k] < 0)
-			return k;
+			return (uint8_t)k;
 	return LANES - 1;
 }
 

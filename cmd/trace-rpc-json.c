@@ -1,4 +1,5 @@
 /* What trace-rpc writes for programs. */
+#include "result/distribution.h"
 #include "trace-rpc.h"
 
 struct field {
@@ -34,10 +35,12 @@ static int put_way(json_t *parent, const char *name, const struct rpc_way *w, st
 		    json_put(handlers, rpyc_handler_name(h), json_u64(w->handlers[h]), e) < 0)
 			return -1;
 	added = json_put_object(o, "added_ns", e);
-	if (!added || PUT(added, e, { "n", w->added_ns.n }, { "min", w->added_min_ns },
-			  { "p50", histogram_percentile(&w->added_ns, 500000) },
-			  { "p99", histogram_percentile(&w->added_ns, 990000) },
-			  { "max", w->added_max_ns }) < 0)
+	if (!added ||
+	    PUT(added, e, { "n", w->added_ns.n }, { "min", w->added_min_ns },
+		{ "p50", histogram_percentile(&w->added_ns, 500000) },
+		{ "p99", histogram_percentile(&w->added_ns, 990000) },
+		{ "max", w->added_max_ns }) < 0 ||
+	    distribution_put_hist(added, &w->added_ns, e) < 0)
 		return -1;
 	return PUT(
 		o, e, { "bytes", w->bytes }, { "frames", w->frames }, { "requests", w->requests },
@@ -66,7 +69,8 @@ static int put_calls(const struct rpc_tracker *t, json_t *root, struct err *e)
 			{ "min_ns", r->min_ns }, { "p50_ns", rpc_row_percentile(r, 500000) },
 			{ "p90_ns", rpc_row_percentile(r, 900000) },
 			{ "p99_ns", rpc_row_percentile(r, 990000) }, { "max_ns", r->max_ns },
-			{ "request_bytes", r->bytes_out }, { "answer_bytes", r->bytes_in }) < 0)
+			{ "request_bytes", r->bytes_out }, { "answer_bytes", r->bytes_in }) < 0 ||
+		    distribution_put_hist(o, &r->latency_ns, e) < 0)
 			return -1;
 	}
 	return list ? 0 : -1;

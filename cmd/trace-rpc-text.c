@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "result/distribution.h"
 #include "trace-rpc.h"
 
 /* Six figures beside a name: 80 columns, and what a wider terminal has goes to the name. */
-enum { FIGURE = 8, FIGURES = 6, NAME_MAX_WIDTH = 72 };
+enum { FIGURE = 8, FIGURES = 6, NAME_MAX_WIDTH = 72, SPREAD = 40 };
 
 static void say(const struct screen *s, enum tone tone, const char *first, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -154,6 +155,30 @@ static int by_time(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+/* How a call's times are spread, on a logarithmic axis. */
+static void add_spread(const struct rpc_row *r, const struct screen *s)
+{
+	CLEANUP(json_decref) json_t *o = json_object();
+	char min[NUM_TEXT_MAX], max[NUM_TEXT_MAX], from[64];
+	struct err ignored;
+
+	if (!r->answered)
+		return;
+	if (!o || json_put(o, "min", json_u64(r->min_ns), &ignored) < 0 ||
+	    json_put(o, "max", json_u64(r->max_ns), &ignored) < 0 ||
+	    distribution_put_hist(o, &r->latency_ns, &ignored) < 0) {
+		s->out->failed = true;
+		return;
+	}
+	snprintf(from, sizeof(from), "%12s [", num_format_ns(min, (double)r->min_ns));
+	screen_text(s, TONE_PLAIN, from);
+	if (table_sparkline(o, SPREAD, s->style->utf8, s->out) < 0)
+		return;
+	snprintf(from, sizeof(from), "] %s", num_format_ns(max, (double)r->max_ns));
+	screen_text(s, TONE_PLAIN, from);
+	screen_line_end(s);
+}
+
 static void add_calls(const struct rpc_tracker *t, size_t top, const struct screen *s)
 {
 	static const char *const names[] = { "calls", "errors", "total", "median",
@@ -179,6 +204,8 @@ static void add_calls(const struct rpc_tracker *t, size_t top, const struct scre
 		duration(s, rpc_row_percentile(r, 990000));
 		duration(s, r->max_ns);
 		screen_line_end(s);
+		if (s->style->verbose)
+			add_spread(r, s);
 	}
 	more(s, t->rows.n, top);
 }

@@ -68,16 +68,21 @@ static int add_buckets(json_t *hist, const struct histogram *h, struct err *e)
 	return 0;
 }
 
-static int add_histogram(json_t *object, const struct series *s, struct err *e)
+int distribution_put_hist(json_t *object, const struct histogram *h, struct err *e)
 {
-	CLEANUP(histogram_done) struct histogram h = { 0 };
 	json_t *hist = json_put_object(object, "hist", e);
 
 	if (!hist || json_put(hist, "type", json_string("loglinear"), e) < 0 ||
-	    json_put(hist, "bits", json_integer(HISTOGRAM_BITS), e) < 0 ||
-	    series_histogram(s, &h, e) < 0)
+	    json_put(hist, "bits", json_integer(HISTOGRAM_BITS), e) < 0)
 		return -1;
-	return add_buckets(hist, &h, e);
+	return add_buckets(hist, h, e);
+}
+
+static int add_histogram(json_t *object, const struct series *s, struct err *e)
+{
+	CLEANUP(histogram_done) struct histogram h = { 0 };
+
+	return series_histogram(s, &h, e) < 0 ? -1 : distribution_put_hist(object, &h, e);
 }
 
 static int add_samples(json_t *object, const struct series *s, struct err *e)

@@ -13,3 +13,5 @@
  */
 json_t *distribution_make(const struct distribution *d, bool histogram, bool samples,
 			  struct err *e);
+/* Adds `hist`, as above, to an object. */
+int distribution_put_hist(json_t *object, const struct histogram *h, struct err *e) ERR_MUST_CHECK;

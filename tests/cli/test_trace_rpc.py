@@ -100,7 +100,7 @@ def calls_of(seen):
 
 
 def test_a_known_script_is_seen_exactly(known):
-    seen, done, _ = known
+    seen, done, tmp_path = known
     assert calls_of(seen) == CALLS
     assert seen["round_trips"] == sum(CALLS.values()) == 90
     assert (seen["connections"], seen["unanswered"], seen["layout"]) == (1, 0, 5)
@@ -109,9 +109,12 @@ def test_a_known_script_is_seen_exactly(known):
     assert {c["name"]: c["errors"] for c in seen["calls"] if c["errors"]} == {"call Known.fail": 2}
     assert [(x["type"], x["from"], x["count"], x["last"]) for x in seen["exceptions"]] == [
         ("ValueError", "server", 2, "ValueError: no")]
-    assert seen["slow"] == 1
-    assert [s["name"] for s in seen["slow_calls"]] == ["call Known.sleep"]
-    assert seen["slow_calls"][0]["ns"] >= 250e6
+    # a busy machine makes others slow too
+    chrome = json.loads((tmp_path / "chrome.json").read_text())["traceEvents"]
+    slow = sorted(e["name"] for e in chrome if e["ph"] == "X" and e["dur"] >= 250000)
+    assert "call Known.sleep" in slow
+    assert sorted(s["name"] for s in seen["slow_calls"]) == slow and seen["slow"] == len(slow)
+    assert all(s["ns"] >= 250e6 for s in seen["slow_calls"])
     assert seen["not_decoded"] == seen["not_seen_whole"] == seen["answers_without_request"] == seen["overlapping"] == 0
     assert "call Known.sleep" in done.stderr
 
