@@ -4,7 +4,12 @@
 #include <stdio.h>
 
 #include "base/num.h"
+#include "result/distribution.h"
 #include "result/emit.h"
+#include "result/table.h"
+#include "term.h"
+
+enum { BARS = 40 };
 
 static int copy_way(struct bridge_way *to, const struct bridge_way *from, struct err *e)
 {
@@ -44,43 +49,6 @@ static uint64_t added(const struct bridge_way *w, uint32_t ppm)
 	return ns > w->max_ns ? w->max_ns : ns < w->min_ns ? w->min_ns : ns;
 }
 
-static void print_way(const char *name, const struct bridge_way *w)
-{
-	char bytes[NUM_TEXT_MAX], p50[NUM_TEXT_MAX], p99[NUM_TEXT_MAX], max[NUM_TEXT_MAX];
-
-	fprintf(stderr,
-		"  %-10s %s in %" PRIu64 " pieces (%" PRIu64
-		" had to wait), added median %s, P99 %s, max %s\n",
-		name, num_format_bytes(bytes, (double)w->bytes), w->pieces, w->queued,
-		num_format_ns(p50, (double)added(w, 500000)),
-		num_format_ns(p99, (double)added(w, 990000)),
-		num_format_ns(max, (double)w->max_ns));
-}
-
-static double reads_per_wakeup(const struct bridge_report *r)
-{
-	return r->calls.wakeups ? (double)r->calls.reads / (double)r->calls.wakeups : 0;
-}
-
-void bridge_report_print(const struct bridge_report *r)
-{
-	const struct bridge_stats *s = &r->stats;
-
-	fprintf(stderr,
-		"mpbench bridge: %" PRIu64 " sessions, %" PRIu64 " refused, %" PRIu64
-		" not allowed, %" PRIu64
-		" watchers; the device started %u times, %u of them soft resets\n",
-		s->sessions, s->refused, s->denied, s->watchers, r->link.starts, r->link.reboots);
-	print_way("to client", &s->to_client);
-	print_way("to device", &s->to_device);
-	fprintf(stderr,
-		"  device     %" PRIu64 " read calls, %" PRIu64 " write calls, %" PRIu64
-		" bytes without a client\n"
-		"  wake-ups   %" PRIu64 ", with %" PRIu64 " reads: %.2f each\n",
-		r->link.reads, r->link.writes, s->dropped_bytes, r->calls.wakeups, r->calls.reads,
-		reads_per_wakeup(r));
-}
-
 static int put_way(json_t *parent, const char *name, const struct bridge_way *w, struct err *e)
 {
 	static const struct {
@@ -105,7 +73,61 @@ static int put_way(json_t *parent, const char *name, const struct bridge_way *w,
 			     w->added_ns.n ? json_u64(added(w, points[i].ppm)) : json_null(),
 			     e) < 0)
 			return -1;
-	return 0;
+	return distribution_put_hist(ns, &w->added_ns, e);
+}
+
+/* How the added times are spread, on a logarithmic axis. */
+static void print_spread(const struct bridge_way *w)
+{
+	CLEANUP(json_decref) json_t *o = json_object();
+	CLEANUP(buf_done) struct buf bars = BUF_INIT;
+	char min[NUM_TEXT_MAX], max[NUM_TEXT_MAX];
+	struct err ignored;
+
+	if (!o || !w->added_ns.n || put_way(o, "way", w, &ignored) < 0 ||
+	    table_sparkline(json_object_get(json_object_get(o, "way"), "added_latency_ns"), BARS,
+			    term_utf8(), &bars) < 0)
+		return;
+	fprintf(stderr, "             %s [%s] %s\n", num_format_ns(min, (double)w->min_ns),
+		buf_text(&bars), num_format_ns(max, (double)w->max_ns));
+}
+
+static void print_way(const char *name, const struct bridge_way *w)
+{
+	char bytes[NUM_TEXT_MAX], p50[NUM_TEXT_MAX], p99[NUM_TEXT_MAX], max[NUM_TEXT_MAX];
+
+	fprintf(stderr,
+		"  %-10s %s in %" PRIu64 " pieces (%" PRIu64 " had to wait)\n"
+		"             added: median %s, P99 %s, max %s\n",
+		name, num_format_bytes(bytes, (double)w->bytes), w->pieces, w->queued,
+		num_format_ns(p50, (double)added(w, 500000)),
+		num_format_ns(p99, (double)added(w, 990000)),
+		num_format_ns(max, (double)w->max_ns));
+	print_spread(w);
+}
+
+static double reads_per_wakeup(const struct bridge_report *r)
+{
+	return r->calls.wakeups ? (double)r->calls.reads / (double)r->calls.wakeups : 0;
+}
+
+void bridge_report_print(const struct bridge_report *r)
+{
+	const struct bridge_stats *s = &r->stats;
+
+	fprintf(stderr,
+		"mpbench bridge: %" PRIu64 " sessions, %" PRIu64 " refused, %" PRIu64
+		" not allowed, %" PRIu64 " watchers\n",
+		s->sessions, s->refused, s->denied, s->watchers);
+	print_way("to client", &s->to_client);
+	print_way("to device", &s->to_device);
+	fprintf(stderr,
+		"  device     started %u times, %u of them soft resets; %" PRIu64 " reads, %" PRIu64
+		" writes,\n"
+		"             %" PRIu64 " bytes without a client\n"
+		"  wake-ups   %" PRIu64 ", with %" PRIu64 " reads: %.2f each\n",
+		r->link.starts, r->link.reboots, r->link.reads, r->link.writes, s->dropped_bytes,
+		r->calls.wakeups, r->calls.reads, reads_per_wakeup(r));
 }
 
 static int put_counts(json_t *o, const struct bridge_report *r, struct err *e)

@@ -12,7 +12,7 @@ struct bridge_opts {
 	const char *rfc2217, *raw, *pty, *trace, *output;
 	bool rfc2217_given, raw_given, shared, stats, quiet;
 	struct opt_strings allow;
-	uint64_t keepalive_ns, reboot_timeout_ns;
+	uint64_t keepalive_ns, reboot_timeout_ns, chardelay_ns;
 	int restart, lines, brk;
 	uint32_t verbose;
 };

@@ -156,6 +156,7 @@ static void input_ended(struct bridge_client *c)
 	c->finished = true;
 	stream_pause(&c->stream, true);
 	timer_set(c->stream.loop, &c->leave, loop_now(c->stream.loop) + linger_ns, leave);
+	c->ops->finished(c->ctx, c);
 }
 
 static void readable(struct stream *s)

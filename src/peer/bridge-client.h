@@ -40,6 +40,8 @@ struct bridge_client_ops {
 	void (*brk)(void *ctx, struct bridge_client *client);
 	void (*agreed)(void *ctx, struct bridge_client *client);
 	void (*waited)(void *ctx, struct bridge_client *client); /* bridge_client_wait is over */
+	/* it has closed its sending side, and may wait for answers; may end it */
+	void (*finished)(void *ctx, struct bridge_client *client);
 };
 
 enum bridge_role {

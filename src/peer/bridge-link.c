@@ -399,14 +399,20 @@ static void remember(struct rfc2217_port *port, enum rfc2217_command command, ui
 uint32_t bridge_link_apply(struct bridge_link *l, enum rfc2217_command command, uint32_t value)
 {
 	struct rfc2217_port before = l->port;
-	uint32_t now;
+	char text[RFC2217_SETTING_TEXT_MAX], kept[RFC2217_SETTING_TEXT_MAX];
+	uint32_t old = in_effect(&l->port, command, value), now;
 
 	remember(&l->port, command, value);
 	if (!l->kind->apply(l, command, value))
 		l->port = before;
 	now = in_effect(&l->port, command, value);
-	log_say(l->p.log, LOG_DETAIL, "setting", "setting %d = %" PRIu32 "%s", (int)command, value,
-		now == value ? "" : ": refused by the port");
+	rfc2217_setting_text(text, command, value);
+	if (now == value)
+		log_say(l->p.log, now == old ? LOG_DETAIL : LOG_NOTE, "setting", "%s%s", text,
+			now == old ? ", as before" : "");
+	else
+		log_say(l->p.log, LOG_NOTE, "setting", "%s refused by the port: %s stays", text,
+			rfc2217_setting_text(kept, command, now));
 	return now;
 }
 

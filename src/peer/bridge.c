@@ -12,13 +12,14 @@
 
 #include "base/clock.h"
 #include "io/sock.h"
+#include "peer/bridge-gather.h"
 #include "peer/bridge-pty.h"
 #include "peer/bridge-trace.h"
 
 enum { ACCEPTS_AT_ONCE = 16 };
 
 static const uint64_t accept_pause_ns = 100 * NS_PER_MS;
-static const uint64_t refuse_after_ns = 20 * NS_PER_MS;
+static const uint64_t refuse_after_ns = 250 * NS_PER_MS;
 static const uint64_t trace_delay_ns = 100 * NS_PER_MS;
 /* Bytes of a session that is over are given up when the device has not taken one of them for so long. */
 static const uint64_t stuck_ns = NS_PER_SEC;
@@ -41,6 +42,7 @@ struct bridge {
 	size_t n_ports;
 	struct bridge_pty *pty;
 	struct bridge_trace *trace;
+	struct bridge_gather gather;
 	struct bridge_stats stats;
 	struct timer bury, flush, stuck;
 	size_t stuck_pending;
@@ -96,7 +98,10 @@ static void trace_bytes(struct bridge *b, uint64_t at_ns, bool to_device, const 
 /* The device is read as fast as the owner takes it, and freely when there is none. */
 static void balance(struct bridge *b)
 {
-	bridge_link_pause(b->link, b->owner && bridge_client_is_full(b->owner));
+	bool full = b->owner && bridge_client_is_full(b->owner);
+
+	bridge_link_pause(b->link, full);
+	bridge_gather_full(&b->gather, full);
 }
 
 static void bury(struct timer *t, uint64_t now_ns)
@@ -126,6 +131,7 @@ static void watch_device(struct timer *t, uint64_t now_ns)
 
 static void own(struct bridge *b, struct bridge_client *c)
 {
+	bridge_gather_flush(&b->gather);
 	b->owner = c;
 	c->role = BRIDGE_OWNER;
 	b->stats.sessions++;
@@ -141,19 +147,29 @@ static void own(struct bridge *b, struct bridge_client *c)
 	bridge_client_go_on(c);
 }
 
+static struct bridge_client *oldest_waiter(const struct bridge *b)
+{
+	struct bridge_client *oldest = NULL;
+
+	for (struct bridge_client *c = b->clients; c; c = c->next)
+		if (c->role == BRIDGE_WAITER)
+			oldest = c;
+	return oldest;
+}
+
 static void release(struct bridge *b)
 {
+	struct bridge_client *next;
+
 	b->owner = NULL;
 	bridge_way_drained(&b->stats.to_client);
 	bridge_link_observe(b->link, false);
 	if (bridge_link_port(b->link)->brk == RFC2217_BREAK_ON)
 		bridge_link_apply(b->link, RFC2217_SET_CONTROL, RFC2217_BREAK_OFF);
 	balance(b);
-	for (struct bridge_client *c = b->clients; c; c = c->next)
-		if (c->role == BRIDGE_WAITER) {
-			own(b, c);
-			return;
-		}
+	next = oldest_waiter(b);
+	if (next)
+		own(b, next);
 }
 
 static void client_ended(void *ctx, struct bridge_client *c, const char *why)
@@ -249,6 +265,15 @@ static void client_agreed(void *ctx, struct bridge_client *c)
 
 static void client_waited(void *ctx, struct bridge_client *c);
 
+/* It may still want answers, but not when somebody waits for the link. */
+static void client_finished(void *ctx, struct bridge_client *c)
+{
+	struct bridge *b = ctx;
+
+	if (c == b->owner && oldest_waiter(b))
+		client_ended(b, c, "closed");
+}
+
 static const struct bridge_client_ops client_ops = {
 	.take = client_take,
 	.blocked = client_blocked,
@@ -259,11 +284,12 @@ static const struct bridge_client_ops client_ops = {
 	.brk = client_brk,
 	.agreed = client_agreed,
 	.waited = client_waited,
+	.finished = client_finished,
 };
 
-static void link_data(void *ctx, const void *data, size_t len, uint64_t read_ns)
+static void deliver(struct bridge_gather *g, const void *data, size_t len, uint64_t read_ns)
 {
-	struct bridge *b = ctx;
+	struct bridge *b = CONTAINER_OF(g, struct bridge, gather);
 	struct bridge_client *owner = b->owner, *next;
 
 	if (!owner)
@@ -280,6 +306,13 @@ static void link_data(void *ctx, const void *data, size_t len, uint64_t read_ns)
 			client_ended(b, c, "is too slow to watch, or lost");
 	}
 	trace_bytes(b, read_ns, false, data, len);
+}
+
+static void link_data(void *ctx, const void *data, size_t len, uint64_t read_ns)
+{
+	struct bridge *b = ctx;
+
+	bridge_gather_add(&b->gather, data, len, read_ns);
 }
 
 static void link_drained(void *ctx)
@@ -320,6 +353,7 @@ static void link_down(void *ctx, bool final, const struct err *why)
 {
 	struct bridge *b = ctx;
 
+	bridge_gather_flush(&b->gather);
 	trace_remark(b, why->msg); /* the link itself has logged it */
 	if (final) {
 		b->over = true;
@@ -570,6 +604,7 @@ int bridge_new(struct bridge **out, struct loop *l, const struct bridge_params *
 	b->loop = l;
 	b->p.link.ops = &link_ops;
 	b->p.link.ctx = b;
+	bridge_gather_init(&b->gather, l, p->chardelay_ns, deliver);
 	if (bridge_stats_init(&b->stats, e) < 0 ||
 	    (p->trace && bridge_trace_open(&b->trace, p->trace, clock_now(), e) < 0) ||
 	    (p->pty && bridge_pty_open(&b->pty, l, p->pty, pty_opened, b, e) < 0) ||
@@ -587,6 +622,7 @@ int bridge_run(struct bridge *b, struct err *e)
 
 	if (loop_run(b->loop, 0, &why, e) < 0)
 		return -1;
+	bridge_gather_flush(&b->gather);
 	if (!b->over || strstr(b->why.msg, "exit status 0"))
 		return 0;
 	*e = b->why;
@@ -616,6 +652,7 @@ int bridge_free(struct bridge *b, struct err *e)
 	timer_cancel(b->loop, &b->bury);
 	timer_cancel(b->loop, &b->flush);
 	timer_cancel(b->loop, &b->stuck);
+	bridge_gather_done(&b->gather);
 	bridge_link_close(b->link);
 	bridge_pty_close(b->pty);
 	rc = bridge_trace_close(b->trace, e);

@@ -17,8 +17,9 @@ enum { BRIDGE_PORTS_MAX = 16, BRIDGE_CLIENTS_MAX = 64, BRIDGE_WATCHER_QUEUE = 26
 
 struct bridge_params {
 	struct bridge_link_params link; /* ops and ctx are filled in by the bridge */
-	bool shared;			/* further clients watch instead of being refused */
-	const struct cidr *allow;	/* who may connect; none: everybody */
+	uint64_t chardelay_ns; /* how long bytes of the device are held for more; 0: not at all */
+	bool shared;	       /* further clients watch instead of being refused */
+	const struct cidr *allow; /* who may connect; none: everybody */
 	size_t n_allow;
 	uint64_t keepalive_ns; /* until a silent peer is first asked whether it lives; 0: never */
 	const char *signature; /* what RFC 2217 clients are told */

@@ -92,6 +92,11 @@ uint32_t rfc2217_get_u32(const uint8_t in[4]);
 uint32_t rfc2217_cisco_to_baud(uint8_t code);
 uint8_t rfc2217_baud_to_cisco(uint32_t baud);
 
+/* A setting for people: "baud 9600", "parity even", "DTR off"; command is a SET command, value as on the wire. Returns out. */
+enum { RFC2217_SETTING_TEXT_MAX = 48 };
+char *rfc2217_setting_text(char out[RFC2217_SETTING_TEXT_MAX], enum rfc2217_command command,
+			   uint32_t value);
+
 /* ---- client ---- */
 
 /* What is asked and awaited, one by one. */

@@ -66,9 +66,25 @@ def test_document_and_stats(bridge, board, mpbench, tmp_path):
     assert counts["to_client"]["added_latency_ns"]["p50"] > 0
     assert 0 < counts["wakeups"] and 3 <= counts["reads"]
     assert counts["reads_per_wakeup"] == pytest.approx(counts["reads"] / counts["wakeups"])
+    assert re.search(r"added: median [\d.]+ [mun]s, .*\n +[\d.]+ [mun]s \[.{40}\] [\d.]+ [mun]s\n", b.log())
     assert re.search(r"wake-ups +\d+, with \d+ reads: \d\.\d\d each", b.log())
     assert "1 sessions" in b.log()
     assert re.search(r"^\d+\.\d{9} > 70 72 69 6e 74 28 31 29 04 +\|print\(1\)\.\|$", (tmp_path / "trace").read_text(), re.M)
+
+
+def test_chardelay_makes_packets_of_pieces(bridge, tmp_path):
+    """What a device says byte by byte is held for more of it."""
+    device, out = tmp_path / "device.py", tmp_path / "bridge.json"
+    device.write_text("import os, tty; tty.setraw(0); os.write(1, b'!')\nwhile os.read(0, 1): os.write(1, b'x')\n")
+    b = bridge(f"exec:/usr/bin/python3 {device}", "-o", out, "--chardelay", "300ms")
+    with b.connect() as s:
+        s.sendall(b"a" * 100)
+        until(s, b"x" * 100)
+    assert b.stop() == 143
+    counts = json.loads(out.read_text())["extensions"]["bridge"]["to_client"]
+    assert counts["bytes"] in (100, 101)
+    assert counts["added_latency_ns"]["min"] >= 300e6
+    assert sum(counts["added_latency_ns"]["hist"]["count"]) == counts["pieces"]
 
 
 def test_a_trace_is_a_device(bridge, mpbench, tmp_path):

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import random
+import re
 import shlex
 import signal
 import socket
@@ -204,7 +205,12 @@ def test_lines_and_break(bridge, board, peer_python):
     until(s, b">>> ")
     s.sendall(b"\xff\xfa\x2c\x05\x05\xff\xf0\xff\xfa\x2c\x05\x06\xff\xf0")
     b.wait_for("is up", 2)
+    s.sendall(b"\xff\xfa\x2c\x01\x00\x00\x25\x80\xff\xf0\xff\xfa\x2c\x01\x00\x00\x25\x80\xff\xf0")
+    b.wait_for(": baud 9600\n")
     s.close()
+    assert re.findall(r"bridge: (DTR|RTS|break) (on|off)\n", b.log()) == [
+        ("DTR", "off"), ("RTS", "off"), ("break", "on"), ("break", "off")]
+    assert "as before" not in b.log()
 
 
 class Manager:

@@ -195,6 +195,7 @@ static void act(struct play *p, uint8_t op, int *fd)
 static void begin(struct play *p, const uint8_t *data, size_t size)
 {
 	struct bridge_params params = { .signature = "fuzz" };
+	uint8_t how;
 	struct err e;
 
 	*p = (struct play){ .device = -1, .data = data, .size = size };
@@ -205,7 +206,9 @@ static void begin(struct play *p, const uint8_t *data, size_t size)
 	check(loop_new_fake(&p->loop, NS_PER_SEC, &e) == 0);
 	params.link.url = &p->url;
 	params.link.serial = &p->layer;
-	params.shared = next(p) & 1;
+	how = next(p);
+	params.shared = how & 1;
+	params.chardelay_ns = how & 2 ? 5 * NS_PER_MS : 0;
 	if (bridge_new(&p->bridge, p->loop, &params, &e) < 0) {
 		p->bridge = NULL;
 		return;
