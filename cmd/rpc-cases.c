@@ -10,6 +10,7 @@ enum {
 	CAP_CLIENT = 100,
 	SMALL = 1024,
 	TRANSFER_SIZE = 4 << 20,
+	PATIENCE_BYTES = 4 << 20,
 	TRANSFER_CHUNK = 64 << 10,
 	CLIENTS_FEW = 10,
 	CLIENTS_MANY = 128,
@@ -227,6 +228,8 @@ static int add_cell(struct rpc_cases *c, struct rpc_target *target, const struct
 	}
 	cell->work.alone = work->concurrency <= o->plan.threads && !o->plan.rate;
 	ec.ctx = cell;
+	/* a time-out is meant for a small operation: more bytes are given more time */
+	ec.patience = 1 + (uint32_t)(work->size / PATIENCE_BYTES);
 	describe(&ec, work, o);
 	rc = scheme->cell(cell, &ec, e);
 	if (rc != 0) {
@@ -537,8 +540,8 @@ static int begin_target(struct rpc_cases *c, size_t i, struct err *e)
 	if (strcmp(t->url->scheme, "builtin") == 0) {
 		t->is_builtin = true;
 		if (plan_pin(&c->opts->plan, &client, &server, e) < 0 ||
-		    rpc_child_start(&t->builtin, t->scheme->serve, NULL, server, &t->address, e) <
-			    0)
+		    rpc_child_start(&t->builtin, t->scheme->serve, t->scheme->serve_options, server,
+				    &t->address, e) < 0)
 			return -1;
 	} else {
 		/* --start waits for the port that the target names */

@@ -125,6 +125,7 @@ struct rpc_cell {
 struct rpc_scheme {
 	const char *const *schemes;		  /* NULL-terminated: "rpyc" */
 	const char *serve;			  /* `mpbench serve NAME`, and builtin:NAME */
+	const char *const *serve_options;	  /* for the largest --size; NULL-terminated */
 	uint16_t port;				  /* where the URL names none */
 	uint16_t (*port_of)(const struct url *u); /* where it depends; may be NULL */
 	int (*target)(struct rpc_target *t, struct err *e);

@@ -558,9 +558,12 @@ static void forget_target(struct rpc_target *t)
 
 static const char *const schemes[] = { "http", "https", NULL };
 
+static const char *const serve_options[] = { "--max-body=1G", NULL };
+
 const struct rpc_scheme rpc_scheme_http = {
 	.schemes = schemes,
 	.serve = "http",
+	.serve_options = serve_options,
 	.port = 80,
 	.port_of = port_of,
 	.target = target,

@@ -93,10 +93,6 @@ static int set_transfer(struct rpyc_cell *c, const struct rpc_work *w, struct er
 	size_t n = chunk ? (size_t)((w->size + chunk - 1) / chunk) : 1;
 	struct rpyc_exchange *x;
 
-	if (chunk > RPYC_PAYLOAD_MAX / 2)
-		return err_set(e, ERR_USAGE, "usage",
-			       "--case transfer: pieces of more than %d MiB: choose a --chunk",
-			       RPYC_PAYLOAD_MAX >> 21);
 	x = calloc(n ? n : 1, sizeof(*x));
 	if (!x)
 		return err_nomem(e);
@@ -302,11 +298,13 @@ static uint16_t port_of(const struct url *u)
 	return strcmp(u->scheme, "rpycs") == 0 ? RPYC_TLS_PORT : RPYC_PORT;
 }
 
+static const char *const serve_options[] = { "--max-payload=1025M", NULL };
 static const char *const schemes[] = { "rpyc", "rpycs", NULL };
 
 const struct rpc_scheme rpc_scheme_rpyc = {
 	.schemes = schemes,
 	.serve = "rpyc",
+	.serve_options = serve_options,
 	.port = RPYC_PORT,
 	.port_of = port_of,
 	.target = target,

@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 
+enum { NAME_WIDTH = 28 };
 enum side { CLIENT, SERVER };
 enum column { CPU, MEMORY, SWITCHES };
 
@@ -116,7 +117,10 @@ static void add_name(const struct benchmark *b, struct buf *out)
 		snprintf(line + len, sizeof(line) - len, " %s",
 			 strcmp(b->name, "rpc.floor") == 0 ? b->target + strlen("floor-")
 							   : b->target);
-	buf_addf(out, "%-28.28s", line);
+	if (strlen(line) > NAME_WIDTH) /* a line of its own */
+		buf_addf(out, "%s\n%-*s", line, NAME_WIDTH, "");
+	else
+		buf_addf(out, "%-*s", NAME_WIDTH, line);
 }
 
 static void add_number(struct buf *out, double v, const char *unit, int width)
@@ -189,7 +193,7 @@ static void stalls(const struct measurement *m, struct buf *out)
 		if (sum <= 0)
 			continue;
 		add_name(b, out);
-		buf_addf(out, " %.0f pauses of 35 ms or more inside answers\n", sum);
+		buf_addf(out, " stalls inside answers (35 ms or more): %.0f\n", sum);
 	}
 }
 

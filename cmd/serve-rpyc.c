@@ -17,7 +17,7 @@ struct serve_opts {
 static const struct serve_opts defaults = {
 	.port = RPYC_PORT,
 	.max_connections = 10000,
-	.max_payload = RPYC_PAYLOAD_MAX,
+	.max_payload = RPYC_PAYLOAD_USUAL,
 };
 
 static const struct opt opts[] = {

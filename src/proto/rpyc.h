@@ -23,9 +23,8 @@ enum {
 	RPYC_HEAD = 5,	   /* before the payload */
 	RPYC_OVERHEAD = 6, /* in all */
 	RPYC_COMPRESS_ABOVE = 3000,
-	RPYC_PAYLOAD_MAX =
-		1
-		<< 28, /* what readers take where nothing smaller is asked for, and writers make */
+	RPYC_PAYLOAD_MAX = (1 << 30) + (1 << 20), /* what writers make, and readers take at most */
+	RPYC_PAYLOAD_USUAL = 1 << 28,		  /* what a server takes unless told otherwise */
 };
 
 /* zlib's memory (about 300 KiB once both ways are in use), shared by the readers and writers of one thread. Nothing is

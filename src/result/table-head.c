@@ -300,10 +300,9 @@ static void ratio_name(const struct screen *s, const json_t *root, const json_t 
 	}
 }
 
-static void ratio_line(const struct screen *s, const json_t *root, const json_t *b, size_t from,
-		       size_t to, unsigned label)
+static void ratio_line(const struct screen *s, const json_t *root, const json_t *targets,
+		       const json_t *b, size_t from, size_t to, unsigned label)
 {
-	const json_t *targets = json_object_get(root, "targets");
 	CLEANUP(buf_done) struct buf name = BUF_INIT, brief = BUF_INIT;
 
 	ratio_name(s, root, b, false, &name);
@@ -336,15 +335,36 @@ static void ratio_head(const struct screen *s, const json_t *targets, size_t fro
 	screen_line_end(s);
 }
 
+/* The first target, and those that have anything in common with it. A new reference. */
+static json_t *compared_targets(const json_t *root)
+{
+	const json_t *all = json_object_get(root, "targets"), *c;
+	const char *base = text_of(json_array_get(all, 0), "label");
+	json_t *out = json_array(), *t;
+	size_t i, k;
+
+	json_array_foreach(all, i, t)
+	{
+		bool wanted = i == 0;
+
+		json_array_foreach(json_object_get(root, "comparisons"), k, c) wanted |=
+			strcmp(text_of(c, "base"), base) == 0 &&
+			strcmp(text_of(c, "new"), text_of(t, "label")) == 0;
+		if (wanted)
+			json_array_append(out, t);
+	}
+	return out;
+}
+
 void table_ratios(const struct screen *s, const json_t *root)
 {
-	const json_t *targets = json_object_get(root, "targets"),
-		     *all = json_object_get(root, "benchmarks"), *b;
+	const json_t *all = json_object_get(root, "benchmarks"), *b;
+	CLEANUP(json_decref) json_t *targets = compared_targets(root);
 	const char *base = text_of(json_array_get(targets, 0), "label");
 	size_t n = json_array_size(targets), band = (s->style->width - 16) / RATIO_WIDTH, i;
 	unsigned label;
 
-	if (json_array_size(json_object_get(root, "comparisons")) == 0 || n < 2)
+	if (n < 2)
 		return;
 	band = band < 1 ? 1 : band < n - 1 ? band : n - 1;
 	label = s->style->width - (unsigned)band * RATIO_WIDTH;
@@ -354,7 +374,7 @@ void table_ratios(const struct screen *s, const json_t *root)
 
 		ratio_head(s, targets, from, to, label);
 		json_array_foreach(all, i, b) if (strcmp(text_of(b, "target"), base) == 0)
-			ratio_line(s, root, b, from, to, label);
+			ratio_line(s, root, targets, b, from, to, label);
 	}
 	screen_wrap(
 		s, TONE_DIM, "",

@@ -218,6 +218,13 @@ def test_a_small_file_is_one_case(bench):
     assert [(b["params"]["size"], b["params"]["chunk"]) for b in d["benchmarks"]] == [(1024, 1024), (102400, 102400), (102400, 65536)]
 
 
+def test_a_large_file_is_whole(bench):
+    """Also on the builtin servers, which give the floors; one that is slow has more time for it."""
+    d = bench("--case", "transfer", "--size", "70M", "--chunk", "0,16M", "http=builtin:http", "rpyc=builtin:rpyc", few=["--runs", "1", "-n", "1"])
+    assert [b["params"]["chunk"] >> 20 for b in d["benchmarks"]] == [70, 70, 16, 16]
+    assert all(total(b, "failed") == 0 and total(b, "bytes") == 2 * (70 << 20) for b in d["benchmarks"])
+
+
 def test_many_clients_are_told_about(mpbench):
     done = mpbench("bench-rpc", "--runs", "2", "-n", "60", "--no-floor", "--case", "concurrent", "-c", "3", "builtin:http")
     lines = done.stdout.splitlines()
