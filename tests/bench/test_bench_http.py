@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from peers.nginx import Nginx
-from ratio import Goals, mpbench as bench, pairs, ratio, values
+from ratio import Goals, go_first, mpbench as bench, pairs, ratio, values
 
 SECONDS = 2
 SETTINGS = [(16, "plain"), (128, "plain"), (16, "tls"), (128, "tls")]
@@ -21,6 +21,7 @@ SETTINGS = [(16, "plain"), (128, "plain"), (16, "tls"), (128, "tls")]
 @pytest.fixture(scope="module")
 def goals():
     g = Goals("http")
+    go_first()
     yield g
     g.write()
 
