@@ -128,6 +128,10 @@ static int run(int argc, char **argv, struct err *e)
 		if (o.concurrencies.v[i] > o.plan.concurrency)
 			o.plan.concurrency = (uint32_t)o.concurrencies.v[i];
 	}
+	if (!o.call && (o.args.n || o.expect || o.http.method || o.http.body))
+		return err_set(
+			e, ERR_USAGE, "usage",
+			"--arg, --expect, --method and --body are of --call NAME: name that too");
 	if (plan_check(&o.plan, e) < 0 || rpc_http_check(&o.http, e) < 0 ||
 	    common_init(&common, &o.common, "bench-rpc", e) < 0 ||
 	    rpc_cases_make(&c, &o, operands, n, &common.log, e) < 0)
