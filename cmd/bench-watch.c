@@ -155,7 +155,7 @@ int bench_watch_open(struct bench_watch *w, const struct bench *b, const struct 
 	w->servers = servers;
 	for (size_t i = 0; i < b->n_probes && w->n_probes < BENCH_PROBES_MAX - 2; i++)
 		w->probes[w->n_probes++] = b->probes[i];
-	if (probe_usage_new(&w->usage, find_servers, w, e) < 0 ||
+	if (probe_usage_new(&w->usage, find_servers, w, &b->common->log, e) < 0 ||
 	    syscalls_parse(b->syscalls ? b->syscalls->syscalls : NULL, &choice, e) < 0 ||
 	    probe_syscalls_open(&w->syscalls, &choice, find_servers, w, &b->common->log, e) < 0)
 		return -1;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "measure/child-watch.h"
 #include "measure/sysfile.h"
 
 enum { TREE_MAX = 1024 };
@@ -20,6 +21,9 @@ struct probe_usage {
 	size_t n;
 	bool open;
 	struct usage before;
+	const struct log *log;
+	struct child_watch *children;
+	bool warned;
 };
 
 /* Fields of /proc/PID/stat that follow the command's name, in ticks. */
@@ -210,7 +214,8 @@ void usage_reset_peak(const pid_t *pids, size_t n)
 	}
 }
 
-int probe_usage_new(struct probe_usage **out, probe_servers *servers, void *ctx, struct err *e)
+int probe_usage_new(struct probe_usage **out, probe_servers *servers, void *ctx,
+		    const struct log *log, struct err *e)
 {
 	struct probe_usage *p = calloc(1, sizeof(*p));
 
@@ -218,13 +223,35 @@ int probe_usage_new(struct probe_usage **out, probe_servers *servers, void *ctx,
 		return err_nomem(e);
 	p->servers = servers;
 	p->ctx = ctx;
+	p->log = log;
 	*out = p;
 	return 0;
 }
 
 void probe_usage_free(struct probe_usage *p)
 {
+	if (p)
+		child_watch_free(p->children);
 	free(p);
+}
+
+/* Ends the look-out of this window; what it saw is told once. */
+static void tell_children(struct probe_usage *p)
+{
+	pid_t pid = child_watch_seen(p->children);
+	char path[64], name[64];
+
+	child_watch_free(p->children);
+	p->children = NULL;
+	if (!pid || p->warned)
+		return;
+	p->warned = true;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	sysfile_line("", path, name, sizeof(name));
+	log_say(p->log, LOG_WARNING, "server-cpu",
+		"the server's CPU time is too low: process %d (%s) ignores SIGCHLD, and the kernel forgets what its children "
+		"took when they end",
+		(int)pid, name);
 }
 
 static int window_open(void *ctx, const struct engine_case *c, struct run *run, struct err *e)
@@ -237,6 +264,10 @@ static int window_open(void *ctx, const struct engine_case *c, struct run *run, 
 	if (p->servers(p->ctx, c, p->pids, &p->n, &group, e) < 0)
 		return -1;
 	usage_reset_peak(p->pids, p->n);
+	child_watch_free(p->children);
+	p->children = NULL;
+	if (!p->warned && child_watch_start(&p->children, p->pids, p->n, e) < 0)
+		return -1;
 	p->open = usage_read(p->pids, p->n, &p->before);
 	return 0;
 }
@@ -248,6 +279,7 @@ static int window_close(void *ctx, const struct engine_case *c, struct run *run,
 
 	(void)c;
 	(void)e;
+	tell_children(p);
 	if (!p->open || !usage_read(p->pids, p->n, &after))
 		return 0;
 	run->server.known = true;

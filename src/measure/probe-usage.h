@@ -18,11 +18,12 @@ typedef int probe_servers(void *ctx, const struct engine_case *c, pid_t pids[PRO
 
 /*
  * CPU time, context switches and the peak of resident memory of those processes and all their descendants, into
- * run.server. Unknown when there are none, or when one of them ended in between.
+ * run.server. Unknown when there are none, or when one of them ended in between. Where a server has children whose time is
+ * lost when they end (measure/child-watch), the log gets the warning "server-cpu", once.
  */
 struct probe_usage;
 int probe_usage_new(struct probe_usage **out, probe_servers *servers, void *ctx,
-		    struct err *e) ERR_MUST_CHECK;
+		    const struct log *log, struct err *e) ERR_MUST_CHECK;
 void probe_usage_free(struct probe_usage *p);
 CLEANUP_PTR(struct probe_usage, probe_usage_free)
 struct engine_probe probe_usage_engine(struct probe_usage *p);

@@ -156,6 +156,17 @@ def test_debian_servers_by_ipv6(name, peer, netns, mpbench, files):
 
 
 @AS_ROOT
+@pytest.mark.parametrize("name,lost", [("tftpd-hpa", True), ("atftpd", False)])
+def test_forgotten_cpu_time_is_told(name, lost, debian, files):
+    """tftpd-hpa ignores SIGCHLD and has a child for each transfer, which lives as long as that: 34 round trips."""
+    r = debian(name, files, "-n", "1", "--warmup", "0", "-b", "32768", "--rtt", "20ms", "tftp://server/f1048576")
+    assert r.returncode == 0, r.stderr
+    told = [w["message"] for w in document(r)["warnings"] if w["code"] == "server-cpu"]
+    assert len(told) == lost
+    assert not lost or "(in.tftpd) ignores SIGCHLD" in told[0]
+
+
+@AS_ROOT
 @pytest.mark.parametrize("name", ["atftpd", "tftpd-hpa"])
 def test_put_to_debian_servers(name, debian, tmp_path):
     (tmp_path / "up").write_bytes(b"")

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -14,6 +16,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "measure/child-watch.h"
 #include "measure/probe-usage.h"
 
 enum { BURN_MS = 30, EAT = 48 << 20 };
@@ -63,6 +66,8 @@ static void serve(int in, int out)
 			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			for (;;)
 				pause();
+		} else if (word == 'i') {
+			signal(SIGCHLD, SIG_IGN);
 		} else if (word == 'r') { /* one that burns and is reaped */
 			if ((child = fork()) == 0) {
 				burn();
@@ -199,7 +204,7 @@ static void windows(void **state)
 	struct err e = { 0 };
 
 	(void)state;
-	assert_int_equal(probe_usage_new(&p, servers, &a, &e), 0);
+	assert_int_equal(probe_usage_new(&p, servers, &a, NULL, &e), 0);
 	probe = probe_usage_engine(p);
 	tell(&h, 'b'); /* before the window */
 	assert_int_equal(probe.window_open(probe.ctx, NULL, &run, &e), 0);
@@ -228,6 +233,87 @@ static void windows(void **state)
 	probe_usage_free(p);
 }
 
+struct heard {
+	unsigned n;
+	char code[32], text[512];
+};
+
+static void hear(void *ctx, enum log_level level, const char *code, const char *text)
+{
+	struct heard *h = ctx;
+
+	assert_int_equal(level, LOG_WARNING);
+	h->n++;
+	snprintf(h->code, sizeof(h->code), "%s", code);
+	snprintf(h->text, sizeof(h->text), "%s", text);
+}
+
+/* The look-out ends by itself once it has seen the child; until then the child lives. */
+static void await_child(const struct helper *h)
+{
+	CLEANUP(child_watch_free) struct child_watch *w = NULL;
+	struct err e = { 0 };
+
+	assert_int_equal(child_watch_start(&w, &h->pid, 1, &e), 0);
+	assert_non_null(w);
+	while (!child_watch_seen(w))
+		sched_yield();
+	assert_int_equal(child_watch_seen(w), h->pid);
+}
+
+static void children_whose_time_is_lost(void **state)
+{
+	struct helper h = begin();
+	struct answer a = { .pid = h.pid, .n = 1 };
+	struct heard heard = { 0 };
+	struct log log = { .say = hear, .ctx = &heard };
+	struct probe_usage *p;
+	struct engine_probe probe;
+	struct run run = { 0 };
+	struct err e = { 0 };
+	char who[64];
+	struct child_watch *none;
+
+	(void)state;
+	assert_int_equal(probe_usage_new(&p, servers, &a, &log, &e), 0);
+	probe = probe_usage_engine(p);
+	/* children, and their time is not lost: no word */
+	tell(&h, 'f');
+	assert_false(child_time_is_lost(h.pid));
+	assert_int_equal(child_watch_start(&none, &h.pid, 1, &e), 0);
+	assert_null(none);
+	assert_int_equal(probe.window_open(probe.ctx, NULL, &run, &e), 0);
+	assert_int_equal(probe.window_close(probe.ctx, NULL, &run, &e), 0);
+	assert_int_equal(kill(h.grandchild, SIGKILL), 0);
+	/* its children's time would be lost, and it has none */
+	end(&h);
+	h = begin();
+	a.pid = h.pid;
+	tell(&h, 'i');
+	assert_true(child_time_is_lost(h.pid));
+	assert_int_equal(probe.window_open(probe.ctx, NULL, &run, &e), 0);
+	assert_int_equal(probe.window_close(probe.ctx, NULL, &run, &e), 0);
+	assert_int_equal(heard.n, 0);
+	/* both: said, and once */
+	tell(&h, 'f');
+	await_child(&h);
+	while (!heard.n) {
+		assert_int_equal(probe.window_open(probe.ctx, NULL, &run, &e), 0);
+		sched_yield();
+		assert_int_equal(probe.window_close(probe.ctx, NULL, &run, &e), 0);
+	}
+	assert_string_equal(heard.code, "server-cpu");
+	snprintf(who, sizeof(who), "process %d (test-probe-usag)", (int)h.pid);
+	assert_non_null(strstr(heard.text, who));
+	assert_int_equal(probe.window_open(probe.ctx, NULL, &run, &e), 0);
+	assert_int_equal(probe.window_close(probe.ctx, NULL, &run, &e), 0);
+	assert_int_equal(heard.n, 1);
+	probe_usage_free(p);
+	kill(h.grandchild, SIGKILL);
+	end(&h);
+	assert_false(child_time_is_lost(h.pid));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +321,7 @@ int main(void)
 		cmocka_unit_test(time_and_memory),
 		cmocka_unit_test(reaped_children_count),
 		cmocka_unit_test(windows),
+		cmocka_unit_test(children_whose_time_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
