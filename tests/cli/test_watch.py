@@ -212,8 +212,8 @@ def test_mistakes_end_it_at_once(mpbench, tmp_path, words, status, why):
 
 def test_a_run_that_takes_too_long_is_ended(mpbench, tmp_path):
     out = tmp_path / "w.jsonl"
-    r = mpbench("watch", "-n", "1", "--timeout", "100ms", "-o", out, "-q", "--", "bench-repl", "--duration", "100s", "--runs",
-                "1", "builtin:")
+    r = mpbench("watch", "-n", "1", "--timeout", "100ms", "-o", out, "-q", "--", "bench-repl", "--timeout", "100s", "--runs",
+                "1", "builtin:?fault=silent")
     assert r.returncode == 4
     entry = lines(out)[0]
     assert entry["status"] == "down" and "took longer" in entry["error"]
