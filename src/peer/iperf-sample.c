@@ -2,6 +2,7 @@
 
 #include <linux/errqueue.h>
 #include <linux/net_tstamp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -84,26 +85,43 @@ static void record(struct iperf_sampler *x, enum iperf_series which, uint64_t va
 		series_record(&x->report->series[which], value);
 }
 
-/* The kernel's stamp of the moment when the tagged bytes were acknowledged. */
-static void read_tag(struct iperf_sampler *x, struct iperf_stream *s)
+/* Finds the send that ended with byte `key`. The kernel counts from the first byte that was not acknowledged when
+ * it was asked, which may have been that of the cookie. */
+static void match_tag(struct iperf_sampler *x, struct iperf_stream *s, uint32_t key, uint64_t at)
+{
+	for (unsigned i = 0; i < IPERF_TAGS; i++) {
+		uint64_t sent = atomic_load(&s->tag[i].sent_ns);
+		uint32_t ahead = key - atomic_load(&s->tag[i].key);
+
+		if (!sent || (ahead != 0 && ahead != IPERF3_COOKIE))
+			continue;
+		if (at > sent)
+			record(x, IPERF_S_ACK, at - sent);
+		atomic_store(&s->tag[i].sent_ns, 0);
+		return;
+	}
+}
+
+/* The kernel's stamps of the moments when tagged bytes were acknowledged. */
+static void read_tags(struct iperf_sampler *x, struct iperf_stream *s)
 {
 	char room[256];
 	struct msghdr m = { .msg_control = room, .msg_controllen = sizeof(room) };
 
 	while (recvmsg(s->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) >= 0) {
-		for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-			struct timespec ts;
-			uint64_t at;
+		struct sock_extended_err why = { 0 };
+		struct timespec ts = { 0 };
 
-			if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPING)
-				continue;
-			memcpy(&ts, CMSG_DATA(c), sizeof(ts));
-			at = (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
-			if (atomic_load_explicit(&s->tag_flies, memory_order_acquire) &&
-			    at > s->tag_sent_ns)
-				record(x, IPERF_S_ACK, at - s->tag_sent_ns);
-			atomic_store_explicit(&s->tag_flies, false, memory_order_release);
+		for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+			if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING)
+				memcpy(&ts, CMSG_DATA(c), sizeof(ts));
+			if ((c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) ||
+			    (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_RECVERR))
+				memcpy(&why, CMSG_DATA(c), sizeof(why));
 		}
+		if (why.ee_origin == SO_EE_ORIGIN_TIMESTAMPING && why.ee_info == SCM_TSTAMP_ACK)
+			match_tag(x, s, why.ee_data,
+				  (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec);
 		m.msg_controllen = sizeof(room);
 	}
 }
@@ -132,7 +150,7 @@ static void look(struct iperf_sampler *x)
 			continue;
 		}
 		if (x->tags)
-			read_tag(x, s);
+			read_tags(x, s);
 		iperf_socket_info(s->fd, &info);
 		if (!info.known || !info.rtt_ns)
 			continue;

@@ -72,11 +72,22 @@ static void read_usage(uint64_t *user, uint64_t *system)
 		(uint64_t)u.ru_stime.tv_sec * NS_PER_SEC + (uint64_t)u.ru_stime.tv_usec * NS_PER_US;
 }
 
+void iperf_stream_rest(struct iperf_stream *s)
+{
+	const uint64_t one = 1;
+
+	if (s->rests)
+		return;
+	s->rests = true;
+	atomic_fetch_sub(&s->run->busy, 1);
+	if (write(s->run->news_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is full: it is readable all the same */
+}
+
 static void body(void *arg)
 {
 	struct iperf_stream *s = arg;
-	struct iperf_run *r = s->run;
-	const uint64_t one = 1;
+	const struct iperf_run *r = s->run;
 
 	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	if (r->work->udp)
@@ -86,9 +97,7 @@ static void body(void *arg)
 	s->cpu_last = sched_getcpu();
 	read_usage(&s->cpu_user_ns, &s->cpu_system_ns);
 	atomic_store(&s->over, true);
-	atomic_fetch_sub(&r->busy, 1);
-	if (write(r->news_fd, &one, sizeof(one)) < 0)
-		return; /* the counter is full: it is readable all the same */
+	iperf_stream_rest(s);
 }
 
 /* A call that waits comes back after a slice, so that the thread sees the end of the test. */

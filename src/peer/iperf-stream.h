@@ -62,6 +62,13 @@ struct iperf_counters {
 	_Atomic uint64_t lost, unique, jitter_ns; /* of datagrams */
 };
 
+/* A send that is timed until its last byte is acknowledged; the kernel names it by that byte's place in the stream. */
+enum { IPERF_TAGS = 64 };
+struct iperf_tag {
+	_Atomic uint64_t sent_ns; /* CLOCK_REALTIME; 0: none, or told already */
+	_Atomic uint32_t key;
+};
+
 struct iperf_stream {
 	alignas(64) struct iperf_counters now;
 	struct iperf_run *run;
@@ -69,17 +76,18 @@ struct iperf_stream {
 	unsigned index; /* among the streams of the test */
 	int id, fd;
 	bool sends;
-	atomic_bool tag_flies; /* the acknowledgement of a tagged send is awaited */
-	atomic_bool over;      /* the thread has come to its end */
+	struct iperf_tag tag[IPERF_TAGS]; /* a ring: the kernel loses one now and then */
+	atomic_bool over;		  /* the thread has come to its end */
 	/* The rest belongs to the thread until it was joined. */
 	bool failed; /* valid when over */
+	bool rests;  /* it has said that it has nothing more to do */
 	unsigned epoch;
 	int cpu_last;		      /* where it ran last */
 	struct iperf_counters before; /* at the end of the omitted time */
 	struct iperf3_udp_account account, omitted;
-	struct series delay;  /* ns above the smallest one-way delay, of datagrams */
-	uint64_t tag_sent_ns; /* CLOCK_REALTIME of the tagged send */
-	uint64_t counted_ns;  /* when counting began */
+	struct series delay; /* ns above the smallest one-way delay, of datagrams */
+	unsigned tags;	     /* sends that were tagged */
+	uint64_t counted_ns; /* when counting began */
 	uint64_t cpu_user_ns, cpu_system_ns;
 	uint64_t gso_refused, drops;
 	struct err trouble;
@@ -112,6 +120,9 @@ static inline bool iperf_stream_goes_on(const struct iperf_stream *s)
 }
 /* Of the thread: waits until `at_ns` or the test's end, in slices. False at the end. */
 bool iperf_stream_sleep(const struct iperf_stream *s, uint64_t wait_ns);
+
+/* Of the thread: it has done what the test asked for, and only looks on. */
+void iperf_stream_rest(struct iperf_stream *s);
 
 /* The four bodies: each ends when the test does, or has nothing more to do. */
 void iperf_tcp_send(struct iperf_stream *s);

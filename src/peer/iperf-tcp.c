@@ -30,6 +30,7 @@ struct sender {
 	size_t in_pipe;	   /* bytes that wait in the pipe */
 	enum iperf_copy copy;
 	unsigned since_completions;
+	uint64_t sent; /* bytes, of plain sends */
 };
 
 static void sender_done(struct sender *x)
@@ -92,6 +93,7 @@ static ssize_t send_tagged(struct sender *x, size_t n)
 			    .msg_control = control.room,
 			    .msg_controllen = sizeof(control.room) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	struct iperf_tag *tag = &x->s->tag[x->s->tags++ % IPERF_TAGS];
 	const uint32_t what = SOF_TIMESTAMPING_TX_ACK;
 	struct timespec ts;
 	ssize_t sent;
@@ -101,22 +103,27 @@ static ssize_t send_tagged(struct sender *x, size_t n)
 	c->cmsg_len = CMSG_LEN(sizeof(what));
 	memcpy(CMSG_DATA(c), &what, sizeof(what));
 	clock_gettime(CLOCK_REALTIME, &ts);
-	x->s->tag_sent_ns = (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
+	/* it may be acknowledged before sendmsg is back */
+	atomic_store(&tag->sent_ns, 0);
+	atomic_store(&tag->key, (uint32_t)(x->sent + n - 1));
+	atomic_store(&tag->sent_ns, (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec);
 	sent = sendmsg(x->s->fd, &m, MSG_NOSIGNAL);
 	if (sent > 0)
-		atomic_store_explicit(&x->s->tag_flies, true, memory_order_release);
+		atomic_store(&tag->key, (uint32_t)(x->sent + (uint64_t)sent - 1));
 	return sent;
 }
 
 static ssize_t send_copy(struct sender *x, size_t n)
 {
 	struct iperf_stream *s = x->s;
+	bool tagged = s->run->work->tag &&
+		      atomic_load_explicit(&s->run->tag_due, memory_order_relaxed) &&
+		      atomic_exchange(&s->run->tag_due, false);
+	ssize_t sent = tagged ? send_tagged(x, n) : send(s->fd, x->block, n, MSG_NOSIGNAL);
 
-	if (s->run->work->tag && atomic_load_explicit(&s->run->tag_due, memory_order_relaxed) &&
-	    !atomic_load_explicit(&s->tag_flies, memory_order_acquire) &&
-	    atomic_exchange(&s->run->tag_due, false))
-		return send_tagged(x, n);
-	return send(s->fd, x->block, n, MSG_NOSIGNAL);
+	if (sent > 0)
+		x->sent += (uint64_t)sent;
+	return sent;
 }
 
 /* The kernel keeps what is sent until it says that it is done with it. */

@@ -18,6 +18,8 @@ enum { SEGMENTS_MAX = 64, SEGMENTS_BYTES = 65000, SLOTS = 16, SLOT_BYTES = 65535
 /* At a rate, no more than these go in a row. */
 enum { PACED_MAX = 16 };
 #define PACE_DEPTH (100 * NS_PER_MS)
+/* At most so long a receiver reads on after the end. */
+#define REST (500 * NS_PER_MS)
 
 struct sender {
 	struct iperf_stream *s;
@@ -193,7 +195,8 @@ static void publish(struct iperf_stream *s, uint64_t bytes, uint64_t blocks, uin
 /* Counts what the last call brought. */
 static void take(struct iperf_stream *s, struct dgram_in *in)
 {
-	uint64_t now = clock_now(), bytes = 0, blocks = 0;
+	uint64_t now = clock_now(), bytes = 0, blocks = 0, fresh = 0;
+	uint64_t unique = s->account.unique;
 	const bool wide = s->run->work->wide;
 	struct dgram d;
 
@@ -203,11 +206,13 @@ static void take(struct iperf_stream *s, struct dgram_in *in)
 
 		if (delay < 0)
 			continue;
+		fresh += s->account.unique > unique ? d.len : 0;
+		unique = s->account.unique;
 		bytes += d.len;
 		blocks++;
 		series_record(&s->delay, (uint64_t)delay);
 	}
-	atomic_fetch_add(&s->run->received, bytes);
+	atomic_fetch_add(&s->run->received, fresh);
 	publish(s, bytes, blocks, now);
 }
 
@@ -228,7 +233,7 @@ void iperf_udp_receive(struct iperf_stream *s)
 		s->failed = true;
 		return;
 	}
-	while (iperf_stream_goes_on(s) && !at_limit(s)) {
+	while (iperf_stream_goes_on(s)) {
 		int n = dgram_in_read(&in, s->fd, 0, MSG_WAITFORONE);
 
 		if (n > 0)
@@ -240,11 +245,13 @@ void iperf_udp_receive(struct iperf_stream *s)
 			}
 			return;
 		}
+		/* what an iperf3 sends until it hears of the end is to be counted, or it would pass for lost */
+		if (at_limit(s))
+			iperf_stream_rest(s);
 	}
-	/* what was sent before the end still lies in the queue */
-	until = clock_now() + 200 * NS_PER_MS;
-	while (!at_limit(s) && clock_now() < until &&
-	       dgram_in_read(&in, s->fd, 0, MSG_DONTWAIT) > 0)
+	/* what was sent before the end is in the queue, or a moment behind the word that came by TCP: until a slice of silence */
+	until = clock_now() + REST;
+	while (clock_now() < until && dgram_in_read(&in, s->fd, 0, MSG_WAITFORONE) > 0)
 		take(s, &in);
 	s->drops = in.drops;
 }

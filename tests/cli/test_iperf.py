@@ -62,14 +62,13 @@ def iperf3(peer):
     return peer("iperf3")
 
 
-@pytest.fixture(scope="module")
-def iperf3_server(iperf3):
-    """Debian's server on a port of its own; it is asked again and again, which is what it is there for."""
+@contextlib.contextmanager
+def debian_server(iperf3, *words):
     for _ in range(10):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             port = s.getsockname()[1]
-        child = subprocess.Popen([iperf3, "-s", "-B", "127.0.0.1", "-p", str(port)], stdin=subprocess.DEVNULL,
+        child = subprocess.Popen([iperf3, "-s", "-B", "127.0.0.1", "-p", str(port), *words], stdin=subprocess.DEVNULL,
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while child.poll() is None:
             if f"0100007F:{port:04X} 00000000:0000 0A" in pathlib.Path("/proc/net/tcp").read_text():
@@ -79,6 +78,13 @@ def iperf3_server(iperf3):
                 return
         child.wait()
     pytest.fail("no port for iperf3")
+
+
+@pytest.fixture(scope="module")
+def iperf3_server(iperf3):
+    """Debian's server on a port of its own; it is asked again and again, which is what it is there for."""
+    with debian_server(iperf3) as url:
+        yield url
 
 
 @pytest.fixture
@@ -161,34 +167,80 @@ def test_zero_duration(measure, iperf3_server):
         assert document["benchmarks"][0]["runs"][0]["failed"] == 0
 
 
+def test_both_sides_say_the_same(measure, iperf3):
+    """Debian's server tells its own document of each test: its figures are those of ours."""
+    with debian_server(iperf3, "-J") as url:
+        for row in ("-t 0.2", "-t 0.2 -P 3", "-t 0.2 -R", "--bytes 5M", "-k 50 -P 2", "-t 0.2 --bidir", "-u -b 10M --bytes 100K",
+                    "-u -b 10M -t 0.3 -R", "-u -b 5M -P 2 -t 0.3"):
+            document, f = flows(measure(*row.split(), "--get-server-output", "--busy-retry", "60", url))
+            end = json.loads(document["extensions"]["iperf"]["cells"][0]["server_output"])["end"]
+            for name, one in f.items():
+                reverse = "_bidir_reverse" if name == "down" and "bidir" in row else ""
+                if "-u" in row:
+                    theirs = end["sum"]
+                    if name == "up":
+                        assert one["unique"] == theirs["packets"] - theirs["lost_packets"], row
+                        assert one["datagrams"] >= theirs["packets"], row
+                    else:
+                        assert one["datagrams"] == theirs["packets"], row
+                elif name == "up":
+                    assert one["received_bytes"] == end["sum_received"]["bytes"], row
+                    seconds = end["sum_received"]["seconds"]
+                    assert abs(end["sum_received"]["bits_per_second"] - one["received_bytes"] * 8 / seconds) < 1e5, row
+                else:
+                    assert one["sent_bytes"] == end[f"sum_sent{reverse}"]["bytes"], row
+
+
+def shape(ours, theirs, path=""):
+    """What stands in iperf3's document and is missing in ours, or of another kind there."""
+    if isinstance(theirs, dict):
+        for key, value in theirs.items():
+            yield from shape(ours[key], value, f"{path}.{key}") if key in ours else [f"{path}.{key}"]
+    elif isinstance(theirs, list):
+        if theirs and not ours or path.endswith(("streams", "connected")) and len(theirs) != len(ours):
+            yield f"{path} ({len(theirs)}, {len(ours)})"
+        for i in (0, -1) if theirs and ours else ():
+            yield from shape(ours[i], theirs[i], f"{path}[{i}]")
+    elif isinstance(theirs, bool):
+        if ours is not theirs:
+            yield f"{path} is {ours}"
+    elif isinstance(theirs, (int, float)):
+        if not isinstance(ours, (int, float)):
+            yield f"{path} is {ours}"
+    elif type(theirs) is not type(ours):
+        yield f"{path} is {ours}"
+
+
+JSON_ROWS = ["-t 1 -O 1", "-n 4M", "-n 4M -R", "-n 4M --bidir", "-n 4M -P 2", "-k 20 -w 128K -S 16", "-u -b 20M -n 200K",
+             "-u -b 20M -n 200K -R", "-u -b 20M -n 200K -P 2 -R", "-u -b 20M -n 200K --bidir",
+             "-n 1M --get-server-output -T heading --extra-data words"]
+
+
 @pytest.mark.own_documents
-def test_our_json_as_iperf3s(mpbench, iperf3, serving):
+@pytest.mark.parametrize("row", JSON_ROWS)
+def test_our_json_as_iperf3s(mpbench, iperf3, serving, row):
     """The same test by both clients: what iperf3 says stands at the same place in ours, with the same type."""
     server = serving()
-    ours = subprocess.run([mpbench.path, "iperf3", "-c", "127.0.0.1", "-p", str(server.port), "-t", "1", "-i", "1", "-J"],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-    assert ours.returncode == 0, ours.stderr
-    theirs = subprocess.run([iperf3, "-c", "127.0.0.1", "-p", str(server.port), "-t", "1", "-J"],
-                            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
-    assert theirs.returncode == 0, theirs.stdout
-    lacking = []
+    said = []
+    for client in ([iperf3], [mpbench.path, "iperf3"]):
+        r = subprocess.run([*client, "-c", "127.0.0.1", "-p", str(server.port), "-J", *row.split()], stdin=subprocess.DEVNULL,
+                           capture_output=True, text=True, timeout=60)
+        assert r.returncode == 0, r.stderr
+        said.append(json.loads(r.stdout))
+    assert list(shape(said[1], said[0])) == []
 
-    def compare(a, b, path):
-        if isinstance(a, dict):
-            for key in a:
-                if key not in b:
-                    lacking.append(f"{path}.{key}")
-                else:
-                    compare(a[key], b[key], f"{path}.{key}")
-        elif isinstance(a, list) and a:
-            assert b, path
-            compare(a[0], b[0], path + "[]")
-        elif isinstance(a, (int, float)) and not isinstance(a, bool):
-            assert isinstance(b, (int, float)), path
-        else:
-            assert type(a) is type(b), path
-    compare(json.loads(theirs.stdout), json.loads(ours.stdout), "")
-    assert not lacking
+
+@pytest.mark.own_documents
+def test_our_failure_as_iperf3s(mpbench, iperf3):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = str(s.getsockname()[1])
+        theirs = subprocess.run([iperf3, "-c", "127.0.0.1", "-p", port, "-J"], stdin=subprocess.DEVNULL, capture_output=True,
+                                text=True, timeout=60)
+        ours = subprocess.run([mpbench.path, "iperf3", "-c", "127.0.0.1", "-p", port, "-J"], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=60)
+    assert ours.returncode == 4  # theirs is 0 with -J, which is what it gets wrong
+    assert list(shape(json.loads(ours.stdout), json.loads(theirs.stdout))) == []
 
 
 @pytest.mark.own_documents
@@ -329,11 +381,89 @@ def test_a_byte_at_a_time_and_absurd_numbers(measure, fake):
     assert f["up"]["received_bytes"] == 5
 
 
-def test_refused_and_silent(measure, netns):
+def test_refused(measure):
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         r = measure(f"iperf3://127.0.0.1:{s.getsockname()[1]}")
     assert r.returncode == 4 and json.loads(r.stdout)["error"]["code"] == "refused"
+
+
+def test_a_host_that_never_answers(mpbench, netns):
+    """A neighbour that is known and is not there: by default that takes five seconds, and is not done ten times."""
+    ns = netns()
+    for words in ("ip link add v0 type veth peer name v1", "ip addr add 192.0.2.1/24 dev v0", "ip link set v0 up", "ip link set v1 up",
+                  "ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:02 dev v0 nud permanent"):
+        done = ns.run(*words.split())
+        if done.returncode:
+            pytest.skip(f"no such network here: {done.stderr.strip()}")
+    before = time.monotonic()
+    r = ns.run(mpbench.path, "iperf", "--json", "iperf3://192.0.2.2")
+    error = json.loads(r.stdout)["error"]
+    assert r.returncode == 4 and error["code"] == "timeout"
+    assert "192.0.2.2:5201" in error["message"] and "within 5 s" in error["message"]
+    assert 5 <= time.monotonic() - before < 45
+
+
+# --- paths that lose, and paths that queue ----------------------------------------------------------------------------------
+
+def script(drop, dup, swap, n):
+    """Rules for the relay: every so many of n datagrams, the greeting being the first one."""
+    rules = {"drop": range(3, n, drop) if drop else (), "dup": range(5, n, dup) if dup else (),
+             "swap": range(8, n, swap) if swap else ()}
+    return " ".join(f"{verb}:{','.join(map(str, where))}" for verb, where in rules.items() if where)
+
+
+@pytest.mark.parametrize("drop, dup, swap", [(20, 0, 0), (20, 10, 0), (20, 0, 10), (0, 10, 0), (40, 20, 20)])
+def test_losses_are_exact(mpbench, measure, serving, drop, dup, swap):
+    """Through a relay that drops, doubles and swaps known datagrams, both ways: what we say is what it did."""
+    server = serving()
+    for way, flow in (("out", "up"), ("in", "down")):
+        relay = subprocess.Popen([mpbench.path, "relay", "--listen=0", f"--to=127.0.0.1:{server.port}", "--json",
+                                  f"--script-{way}", script(drop, dup, swap, 200)], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        port = int(relay.stderr.readline().rsplit(":", 1)[1])
+        document, f = flows(measure("-u", "-b", "20M", "-k", "220", *(["-R"] if way == "in" else []), f"iperf3://127.0.0.1:{port}"))
+        relay.send_signal(signal.SIGINT)
+        truth = json.loads(relay.communicate(timeout=60)[0])["extensions"]["relay"]["to_server" if way == "out" else "to_client"]
+        assert truth["dropped"] == (len(range(3, 200, drop)) if drop else 0)
+        assert truth["overflow"] == truth["unsent"] == 0
+        one = f[flow]
+        assert one["exact"] and one["datagrams"] == truth["packets"] - 1
+        assert (one["lost"], one["duplicates"], one["reordered"]) == (truth["dropped"], truth["repeated"], truth["reordered"])
+        if way == "out":
+            assert one["datagrams"] == 220
+
+
+@pytest.mark.quiet
+def test_latency_under_load(mpbench, netns):
+    """A bottleneck of 100 Mbit/s with a queue of 50 ms between two hosts, all of them namespaces."""
+    client, router, server = netns(), netns(), netns()
+
+    def do(ns, *lines):
+        for line in lines:
+            done = ns.run(*line.split())
+            if done.returncode:
+                pytest.skip(f"no such network here: {line}: {done.stderr.strip()}")
+    do(router, f"ip link add r0 type veth peer name c0 netns {client.holder.pid}",
+       f"ip link add r1 type veth peer name s0 netns {server.holder.pid}", "ip addr add 192.0.2.1/25 dev r0",
+       "ip addr add 192.0.2.129/25 dev r1", "ip link set r0 up", "ip link set r1 up", "sysctl -qw net.ipv4.ip_forward=1",
+       "tc qdisc replace dev r1 root tbf rate 100mbit burst 32kb latency 50ms")
+    do(client, "ip addr add 192.0.2.2/25 dev c0", "ip link set c0 up", "ip route add default via 192.0.2.1")
+    do(server, "ip addr add 192.0.2.130/25 dev s0", "ip link set s0 up", "ip route add default via 192.0.2.129")
+    serve = subprocess.Popen(server.words(mpbench.path, "iperf", "--server", "--bind", "192.0.2.130", "-1"),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert "serving" in serve.stdout.readline()
+    r = client.run(mpbench.path, "iperf", "--json", "--runs", "1", "-t", "4", "-C", "cubic", "iperf3://192.0.2.130")
+    if json.loads(r.stdout).get("error", {}) and "cubic" in json.loads(r.stdout)["error"]["message"]:
+        pytest.skip("no cubic here")
+    assert r.returncode == 0, r.stderr
+    serve.communicate(timeout=60)
+    document = json.loads(r.stdout)
+    assert 94e6 < value(document, "throughput") < 97e6
+    assert 15e6 < value(document, "rtt.median") < 55e6
+    assert value(document, "rtt_idle.median") < 1e6
+    assert value(document, "send_to_ack.median") > value(document, "rtt.median")
+    assert value(document, "responsiveness") < 4000 < value(document, "responsiveness.idle")
 
 
 def test_micropython_is_not_bound_yet(measure, fake):
