@@ -37,6 +37,7 @@ static struct iperf_work work_of(const struct iperf_opts *o, size_t len)
 				    .blocks = o->blocks,
 				    .nothing = o->time_ns == 0 && !o->endless && !o->bytes &&
 					       !o->blocks,
+				    .file = o->file,
 				    .rcvbuf = o->rcvbuf,
 				    .cpu = o->cpu };
 }
@@ -65,6 +66,7 @@ static struct iperf3_params params_of(const struct iperf_opts *o, size_t len)
 		.window = (uint32_t)o->window,
 		.mss = o->mss,
 		.tos = o->tos ? o->tos : o->dscp << 2,
+		.flow_label = o->flow_label,
 		.nodelay = o->nodelay,
 		.dont_fragment = o->dont_fragment,
 		.get_server_output = o->get_server_output,
@@ -218,7 +220,10 @@ static void plan_cell(struct iperf_cell *cell, const struct iperf_opts *o)
 					.fq_rate = o->fq_rate / 8,
 					.nodelay = o->nodelay,
 					.dont_fragment = o->dont_fragment,
-					.congestion = o->congestion },
+					.congestion = o->congestion,
+					.device = o->device,
+					.user_timeout_ms = o->user_timeout_ms,
+					.flow_label = o->flow_label },
 			    .time_ns = o->time_ns,
 			    .endless = o->endless,
 			    .omit_ns = o->omit_ns,

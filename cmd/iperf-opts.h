@@ -21,6 +21,9 @@ struct iperf_opts {
 	uint64_t window, fq_rate;
 	uint32_t mss, dscp, tos, cport;
 	bool nodelay, dont_fragment, ipv4, ipv6;
+	uint32_t flow_label, user_timeout_ms; /* 0: none */
+	const char *device;		      /* to bind to */
+	const char *file; /* sent instead of a pattern; written by who receives */
 	const char *congestion, *bind, *affinity;
 	int32_t cpu, server_cpu; /* of affinity, -1: any */
 	const char *zerocopy;	 /* auto, vmsplice, sendfile, msg; NULL: off */

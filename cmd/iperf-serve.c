@@ -8,6 +8,7 @@
 #include "base/stop.h"
 #include "iperf-opts.h"
 #include "peer/iperf-server.h"
+#include "result/emit.h"
 
 #define STEP_TIMEOUT (10 * NS_PER_SEC)
 
@@ -27,11 +28,10 @@ static void print_stream(const struct iperf_server_event *ev, const struct iperf
 	putchar('\n');
 }
 
-static void print_test(void *ctx, const struct iperf_server_event *ev)
+static void print_test(const struct iperf_server_event *ev)
 {
 	char client[80];
 
-	(void)ctx;
 	printf("%s %s %s, %u streams: %s\n", addr_format(ev->client, client),
 	       !ev->params	 ? "?"
 	       : ev->params->udp ? "UDP"
@@ -46,22 +46,65 @@ static void print_test(void *ctx, const struct iperf_server_event *ev)
 	fflush(stdout);
 }
 
-static void print_json(void *ctx, const struct iperf_server_event *ev)
+/* The JSON of one side; null where the test did not get so far, or memory is short. */
+static json_t *results_json(const struct iperf3_results *r)
 {
-	CLEANUP(buf_done) struct buf ours = BUF_INIT;
-	CLEANUP(buf_done) struct buf params = BUF_INIT;
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
 	struct err ignored;
-	char client[80];
+	json_t *o = NULL;
 
-	(void)ctx;
-	if ((ev->params && iperf3_params_encode(ev->params, &params, &ignored) < 0) ||
-	    (ev->ours && iperf3_results_encode(ev->ours, &ours, &ignored) < 0))
-		return;
-	printf("{\"client\":\"%s\",\"complete\":%s,\"code\":\"%s\",\"parameters\":%s,\"results\":%s}\n",
-	       addr_format(ev->client, client), ev->failure ? "false" : "true",
-	       ev->failure ? ev->failure->code : "", params.len ? buf_text(&params) : "null",
-	       ours.len ? buf_text(&ours) : "null");
-	fflush(stdout);
+	if (r && iperf3_results_encode(r, &text, &ignored) == 0)
+		o = json_loadb(text.data, text.len, JSON_ALLOW_NUL, NULL);
+	return o ? o : json_null();
+}
+
+static json_t *params_json(const struct iperf3_params *p)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT;
+	struct err ignored;
+	json_t *o = NULL;
+
+	if (p && iperf3_params_encode(p, &text, &ignored) == 0)
+		o = json_loadb(text.data, text.len, JSON_ALLOW_NUL, NULL);
+	return o ? o : json_null();
+}
+
+/* One line for each test, flushed: whoever reads it may wait for it. */
+static void write_test(FILE *to, const struct iperf_server_event *ev)
+{
+	char client[80], now[32];
+	CLEANUP(json_decref) json_t *o = NULL;
+	CLEANUP_FREE char *text = NULL;
+
+	clock_rfc3339(now);
+	o = json_pack("{s:s, s:s, s:b, s:s, s:o, s:I, s:o, s:o, s:o}", "ended_at", now, "client",
+		      addr_format(ev->client, client), "complete", ev->failure == NULL, "code",
+		      ev->failure ? ev->failure->code : "", "message",
+		      json_outside_text(ev->failure ? ev->failure->msg : ""), "duration_ns",
+		      (json_int_t)ev->duration_ns, "parameters", params_json(ev->params), "results",
+		      results_json(ev->ours), "client_results", results_json(ev->theirs));
+	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	if (text)
+		fprintf(to, "%s\n", text);
+	fflush(to);
+}
+
+/* Where tests are told. */
+struct told {
+	const struct common_opts *opts;
+	FILE *record; /* -o; NULL: none */
+};
+
+static void tell(void *ctx, const struct iperf_server_event *ev)
+{
+	const struct told *t = ctx;
+
+	if (t->record)
+		write_test(t->record, ev);
+	if (t->opts->json)
+		write_test(stdout, ev);
+	else if (!t->opts->quiet)
+		print_test(ev);
 }
 
 static int tell_ready(const struct iperf_opts *o, const struct iperf_server *s, struct err *e)
@@ -83,6 +126,7 @@ static int tell_ready(const struct iperf_opts *o, const struct iperf_server *s, 
 
 int iperf_serve(const struct iperf_opts *o, struct err *e)
 {
+	struct told told = { .opts = &o->common };
 	struct iperf_server_params p = {
 		.host = o->bind	       ? o->bind
 			: o->as_iperf3 ? (o->ipv4 ? "0.0.0.0" : "::")
@@ -93,14 +137,24 @@ int iperf_serve(const struct iperf_opts *o, struct err *e)
 		.idle_timeout_ns = o->idle_timeout_ns,
 		.step_timeout_ns = STEP_TIMEOUT,
 		.rate_limit = o->rate_limit,
+		.file = o->file,
 		.stop_fd = stop_fd(),
-		.ended = o->common.quiet  ? NULL
-			 : o->common.json ? print_json
-					  : print_test,
+		.ended = tell,
+		.ctx = &told,
 	};
 	CLEANUP(iperf_server_free) struct iperf_server *s = NULL;
+	int rc;
 
-	if (iperf_server_open(&s, &p, e) < 0 || tell_ready(o, s, e) < 0)
-		return -1;
-	return iperf_server_run(s, e);
+	if (o->common.output) {
+		told.record = fopen(o->common.output, "ae");
+		if (!told.record)
+			return err_sys(e, ERR_USAGE, "-o %s", o->common.output);
+	}
+	rc = iperf_server_open(&s, &p, e) < 0 || tell_ready(o, s, e) < 0 ? -1
+									 : iperf_server_run(s, e);
+	/* guests that are still there tell their tests first */
+	iperf_server_free(TAKE(s));
+	if (told.record && fclose(told.record) != 0 && rc == 0)
+		return err_sys(e, ERR_INTERNAL, "-o %s", o->common.output);
+	return rc;
 }

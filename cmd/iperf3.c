@@ -1,20 +1,23 @@
 /* mpbench iperf3 - iperf's tests under iperf3's own command line. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/version.h"
 #include "iperf-opts.h"
+#include "iperf3-words.h"
 #include "proto/iperf3.h"
 
 /* What only this spelling has; `o` is what both share. */
 struct iperf3_opts {
 	struct iperf_opts o;
-	const char *client, *format;
-	uint32_t connect_timeout_ms, pacing_timer_us;
-	bool version, verbose, debug, forceflush, daemon, zerocopy, iperf3_json;
+	const char *client, *format, *debug, *timestamps;
+	const char *tos, *dscp, *flow_label, *rate_limit;
+	const char *pidfile, *logfile, *refused, *xbind;
+	uint32_t connect_timeout_ms, pacing_timer_us, rcv_timeout_ms, nstreams;
+	bool version, verbose, forceflush, daemon, zerocopy, iperf3_json, sctp;
 	uint64_t interval_ns, length;
-	uint64_t rate_limit;
 	uint32_t idle_s;
 };
 
@@ -33,8 +36,8 @@ static const struct opt server_opts[] = {
 	OPT_FLAG_ROW('s', "server", OPT_WHAT, IN, o.server, "serve, on all addresses"),
 	OPT_FLAG_ROW('1', "one-off", OPT_HOW, IN, o.one_off, "end after one client"),
 	OPT_U32_ROW(0, "idle-timeout", OPT_HOW, IN, idle_s, "SECONDS", "end a test in which nothing moves", .max = 86400),
-	OPT_RATE_ROW(0, "server-bitrate-limit", OPT_HOW, IN, rate_limit, "RATE", "refuse clients that ask for more"),
-	OPT_FLAG_ROW('D', "daemon", OPT_HOW, IN, daemon, "refused: a service manager does that"),
+	OPT_STRING_ROW(0, "server-bitrate-limit", OPT_HOW, IN, rate_limit, "RATE", "refuse clients that ask for more"),
+	OPT_FLAG_ROW('D', "daemon", OPT_HOW, IN, daemon, "serve in the background"),
 	OPT_END,
 };
 
@@ -52,8 +55,11 @@ static const struct opt more_opts[] = {
 	OPT_FLAG_ROW('N', "no-delay", OPT_WHAT, IN, o.nodelay, "no Nagle"),
 	OPT_FLAG_ROW('4', "version4", OPT_WHAT, IN, o.ipv4, "IPv4 only"),
 	OPT_FLAG_ROW('6', "version6", OPT_WHAT, IN, o.ipv6, "IPv6 only"),
-	OPT_U32_ROW('S', "tos", OPT_WHAT, IN, o.tos, "N", "type of service", .max = 255),
-	OPT_U32_ROW(0, "dscp", OPT_WHAT, IN, o.dscp, "N", "differentiated services code point", .max = 63),
+	OPT_STRING_ROW('S', "tos", OPT_WHAT, IN, tos, "N", "type of service (52, 064, 0x34)"),
+	OPT_STRING_ROW(0, "dscp", OPT_WHAT, IN, dscp, "N", "differentiated services code point: 0 to 63, cs0, af11, ef ..."),
+	OPT_STRING_ROW('L', "flowlabel", OPT_WHAT, IN, flow_label, "N", "flow label of IPv6"),
+	OPT_STRING_ROW(0, "bind-dev", OPT_WHAT, IN, o.device, "DEVICE", "send through this device"),
+	OPT_U32_ROW(0, "snd-timeout", OPT_HOW, IN, o.user_timeout_ms, "MS", "longest wait for an acknowledgement"),
 	OPT_FLAG_ROW('Z', "zerocopy", OPT_WHAT, IN, zerocopy, "send page references"),
 	OPT_FLAG_ROW(0, "skip-rx-copy", OPT_WHAT, IN, o.skip_rx_copy, "receive without copying"),
 	OPT_STRING_ROW('T', "title", OPT_OUT, IN, o.title, "TEXT", "stands in the JSON"),
@@ -62,6 +68,23 @@ static const struct opt more_opts[] = {
 	OPT_FLAG_ROW(0, "udp-counters-64bit", OPT_WHAT, IN, o.wide, "64-bit datagram numbers"),
 	OPT_FLAG_ROW(0, "repeating-payload", OPT_WHAT, IN, o.repeating, "digits instead of random bytes"),
 	OPT_FLAG_ROW(0, "dont-fragment", OPT_WHAT, IN, o.dont_fragment, "set DF on IPv4"),
+	OPT_END,
+};
+
+static const struct opt rest_opts[] = {
+	OPT_TITLE("Client or server, more"),
+	OPT_STRING_ROW('I', "pidfile", OPT_OUT, IN, pidfile, "FILE", "write the process number there"),
+	OPT_STRING_ROW(0, "logfile", OPT_OUT, IN, logfile, "FILE", "print there instead"),
+	OPT_STRING_ROW(0, "timestamps", OPT_OUT, IN, timestamps, "FORMAT", "accepted; the JSON has times", .optional_value = "%c "),
+	OPT_U32_ROW(0, "rcv-timeout", OPT_HOW, IN, rcv_timeout_ms, "MS", "of a server: end a test in which nothing moves"),
+	OPT_FLAG_ROW(0, "sctp", OPT_WHAT, IN, sctp, "refused: not spoken here", .hidden = true),
+	OPT_STRING_ROW('X', "xbind", OPT_WHAT, IN, xbind, "NAME", "refused likewise", .hidden = true),
+	OPT_U32_ROW(0, "nstreams", OPT_WHAT, IN, nstreams, "N", "refused likewise", .hidden = true),
+	OPT_STRING_ROW(0, "username", OPT_WHAT, IN, refused, "NAME", "refused: no authentication", .hidden = true),
+	OPT_STRING_ROW(0, "rsa-public-key-path", OPT_WHAT, IN, refused, "FILE", "refused likewise", .hidden = true),
+	OPT_STRING_ROW(0, "rsa-private-key-path", OPT_WHAT, IN, refused, "FILE", "refused likewise", .hidden = true),
+	OPT_STRING_ROW(0, "authorized-users-path", OPT_WHAT, IN, refused, "FILE", "refused likewise", .hidden = true),
+	OPT_STRING_ROW(0, "time-skew-threshold", OPT_WHAT, IN, refused, "SECONDS", "refused likewise", .hidden = true),
 	OPT_END,
 };
 
@@ -84,13 +107,15 @@ static const struct opt table[] = {
 	OPT_STRING_ROW('A', "affinity", OPT_WHAT, IN, o.affinity, "CPU[,CPU]", "of our streams, and of the server's"),
 	OPT_FLAG_ROW('J', "json", OPT_OUT, IN, iperf3_json, "print JSON as iperf3 does"),
 	OPT_FLAG_ROW(0, "json-stream", OPT_OUT, IN, o.json_stream, "print start, intervals and end as JSON lines"),
+	OPT_STRING_ROW('F', "file", OPT_WHAT, IN, o.file, "FILE", "send it, or write it where we receive (TCP)"),
 	OPT_STRING_ROW('f', "format", OPT_OUT, IN, format, "[kmgtKMGT]", "accepted; units are chosen"),
 	OPT_FLAG_ROW('V', "verbose", OPT_OUT, IN, verbose, "say more"),
-	OPT_FLAG_ROW('d', "debug", OPT_OUT, IN, debug, "say more still"),
+	OPT_STRING_ROW('d', "debug", OPT_OUT, IN, debug, "N", "say more still", .optional_value = "4"),
 	OPT_FLAG_ROW(0, "forceflush", OPT_OUT, IN, forceflush, "accepted; every line is flushed"),
 	OPT_FLAG_ROW('v', "version", OPT_OUT, IN, version, "print the version"),
 	OWN_GROUP(server_opts),
 	OWN_GROUP(more_opts),
+	OWN_GROUP(rest_opts),
 	OPT_END,
 };
 /* clang-format on */
@@ -111,8 +136,9 @@ static void translate(struct iperf3_opts *x)
 	o->common.json = x->iperf3_json && o->server;
 	o->common.verbose = x->debug ? 2 : x->verbose ? 1 : 0;
 	o->zerocopy = x->zerocopy ? "auto" : NULL;
-	o->rate_limit = x->rate_limit;
-	o->idle_timeout_ns = x->idle_s ? x->idle_s * NS_PER_SEC : iperf_defaults.idle_timeout_ns;
+	o->idle_timeout_ns = x->idle_s		 ? x->idle_s * NS_PER_SEC
+			     : x->rcv_timeout_ms ? x->rcv_timeout_ms * NS_PER_MS
+						 : iperf_defaults.idle_timeout_ns;
 	o->connect_timeout_ns = x->connect_timeout_ms ? x->connect_timeout_ms * NS_PER_MS
 						      : iperf_defaults.connect_timeout_ns;
 	o->interval_ns = x->interval_ns ? x->interval_ns : 3600 * NS_PER_SEC;
@@ -137,6 +163,57 @@ static int connect_to(struct iperf3_opts *x, char **argv, struct err *e)
 	return iperf_measure(&cmd_iperf3, argv, &x->o, &operand, 1, e);
 }
 
+/* What rows cannot parse. */
+static int read_words(struct iperf3_opts *x, struct err *e)
+{
+	if ((x->tos && iperf3_number("--tos", x->tos, 255, &x->o.tos, e) < 0) ||
+	    (x->dscp && iperf3_dscp(x->dscp, &x->o.tos, e) < 0) ||
+	    (x->flow_label &&
+	     iperf3_number("--flowlabel", x->flow_label, 0xfffff, &x->o.flow_label, e) < 0))
+		return -1;
+	return x->rate_limit ? iperf3_rate_limit(x->rate_limit, &x->o.rate_limit, e) : 0;
+}
+
+static int check(const struct iperf3_opts *x, struct err *e)
+{
+	if (x->refused)
+		return err_set(e, ERR_USAGE, "usage",
+			       "authentication (RSA) is not spoken here: leave out --username and "
+			       "the options for keys and users");
+	if (x->sctp || x->xbind || x->nstreams)
+		return err_set(e, ERR_USAGE, "usage", "SCTP is not spoken here: TCP and UDP are");
+	if ((x->client != NULL) == x->o.server)
+		return err_set(e, ERR_USAGE, "usage",
+			       "either -c HOST (client) or -s (server) is needed");
+	if (x->daemon && !x->o.server)
+		return err_set(e, ERR_USAGE, "usage", "-D is for a server");
+	if (x->o.device && x->o.server)
+		return err_set(e, ERR_USAGE, "usage",
+			       "--bind-dev is for a client: a server has -B");
+	return x->o.file && x->o.udp
+		       ? err_set(e, ERR_USAGE, "usage", "-F is for TCP: datagrams are numbered")
+		       : 0;
+}
+
+/* The process that goes on, its output and its number, before anything is open. */
+static int settle(const struct iperf3_opts *x, struct err *e)
+{
+	FILE *f;
+
+	/* relative names mean the same before and after */
+	if (x->daemon && daemon(1, 0) < 0)
+		return err_sys(e, ERR_MACHINE, "-D");
+	if (x->logfile && !freopen(x->logfile, "ae", stdout))
+		return err_sys(e, ERR_USAGE, "--logfile %s", x->logfile);
+	if (!x->pidfile)
+		return 0;
+	f = fopen(x->pidfile, "we");
+	if (!f)
+		return err_sys(e, ERR_USAGE, "-I %s", x->pidfile);
+	fprintf(f, "%d\n", (int)getpid());
+	return fclose(f) == 0 ? 0 : err_sys(e, ERR_USAGE, "-I %s", x->pidfile);
+}
+
 static int run(int argc, char **argv, struct err *e)
 {
 	struct iperf3_opts x = defaults;
@@ -150,16 +227,15 @@ static int run(int argc, char **argv, struct err *e)
 		printf("mpbench %s, iperf3 protocol\n", version_text());
 		return 0;
 	}
-	if (x.daemon)
-		return err_set(e, ERR_USAGE, "usage",
-			       "-D: leave it out and let a service manager run it");
-	if ((x.client != NULL) == x.o.server)
-		return err_set(e, ERR_USAGE, "usage",
-			       "either -c HOST (client) or -s (server) is needed");
-	translate(&x);
-	if (iperf_opts_check(&x.o, e) < 0)
+	if (check(&x, e) < 0 || read_words(&x, e) < 0)
 		return -1;
-	return x.o.server ? iperf_serve(&x.o, e) : connect_to(&x, argv, e);
+	translate(&x);
+	if (iperf_opts_check(&x.o, e) < 0 || settle(&x, e) < 0)
+		return -1;
+	rc = x.o.server ? iperf_serve(&x.o, e) : connect_to(&x, argv, e);
+	if (x.pidfile)
+		unlink(x.pidfile);
+	return rc;
 }
 
 static const char *const examples[] = {

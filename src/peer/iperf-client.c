@@ -53,6 +53,12 @@ static bool limited(const struct client *c)
 	return c->p->work.num || c->p->work.blocks;
 }
 
+/* Whether the senders come to an end by themselves: of what they are to send, or of their file. */
+static bool ends_itself(const struct client *c)
+{
+	return limited(c) || c->p->work.file;
+}
+
 static int timed_out(const struct client *c, struct err *e)
 {
 	return err_set(e, ERR_TARGET, "timeout", "no answer from the server within %.3g s while %s",
@@ -333,7 +339,7 @@ static int run_until_end(struct client *c, struct err *e)
 		if (wait_running(c, ns_since(now, next), &over, e) < 0)
 			return -1;
 	}
-	if (!idle || limited(c) || over || p->work.nothing)
+	if (!idle || ends_itself(c) || over || p->work.nothing)
 		return 0;
 	if (hear_reason(c, e) < 0)
 		return -1;
@@ -376,12 +382,12 @@ static int settle(struct client *c, struct err *e)
 /* Waits until what was sent has arrived, so that both sides count the same. */
 static int drain(struct client *c, struct err *e)
 {
-	uint64_t bound = limited(c) ? DRAIN_STALLED : DRAIN_TIMED, until = clock_now() + bound;
+	uint64_t bound = ends_itself(c) ? DRAIN_STALLED : DRAIN_TIMED, until = clock_now() + bound;
 	uint64_t left = UINT64_MAX, now_left;
 	bool over = c->have_pending, seen = false;
 
 	while (!over && (now_left = queued(c, &seen)) > 0 && clock_now() < until) {
-		if (limited(c) && now_left != left)
+		if (ends_itself(c) && now_left != left)
 			until = clock_now() + bound;
 		left = now_left;
 		if (wait_running(c, 100 * NS_PER_US, &over, e) < 0)
@@ -454,7 +460,7 @@ static double arrival(const struct client *c, const struct iperf3_stream_result 
 {
 	double drained = (double)ns_since(c->test.counted_ns, c->drained_ns) / 1e9;
 
-	if (limited(c) && c->drained_ns && (receiver->end_s <= 0 || drained < receiver->end_s))
+	if (ends_itself(c) && c->drained_ns && (receiver->end_s <= 0 || drained < receiver->end_s))
 		return drained;
 	return receiver->end_s - receiver->start_s;
 }

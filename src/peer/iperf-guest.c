@@ -402,6 +402,7 @@ static int serve(struct iperf_guest *g, struct err *e)
 	if (check_params(g, e) < 0)
 		return -1;
 	w = work_of(q);
+	w.file = g->p->file;
 	all = q->bidir ? 2 * q->parallel : q->parallel;
 	if (iperf_test_init(&g->test, &w, all, false, e) < 0 ||
 	    (q->udp ? collect_udp : collect_tcp)(g, all, e) < 0 || run_test(g, e) < 0)

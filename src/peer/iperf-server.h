@@ -24,6 +24,7 @@ struct iperf_server_params {
 	uint64_t step_timeout_ns; /* of each step of the protocol */
 	uint64_t
 		rate_limit; /* bits per second that a client may ask for, over all streams; 0: any */
+	const char *file;   /* of TCP streams: sent, or written; NULL: a pattern, or nowhere */
 	int stop_fd;	    /* readable: tell the clients and end */
 	/* From threads of the server, one at a time. */
 	void (*ended)(void *ctx, const struct iperf_server_event *ev);

@@ -5,6 +5,7 @@
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/ip.h>
+#include <linux/in6.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,9 @@ static int prepare_tcp(int fd, const struct iperf_socket_opts *o, struct err *e)
 		return -1;
 	if (o->nodelay)
 		sock_nodelay(fd, true);
+	if (o->user_timeout_ms && set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+					  (int)o->user_timeout_ms, "--snd-timeout", e) < 0)
+		return -1;
 	if (o->congestion && *o->congestion &&
 	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, o->congestion,
 		       (socklen_t)strlen(o->congestion)) < 0)
@@ -54,6 +58,9 @@ int iperf_socket_prepare(int fd, int family, const struct iperf_socket_opts *o, 
 		return -1;
 	if (fq && set_int(fd, SOL_SOCKET, SO_MAX_PACING_RATE, (int)fq, "--fq-rate", e) < 0)
 		return -1;
+	if (o->device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, o->device,
+				    (socklen_t)strlen(o->device)) < 0)
+		return err_sys(e, ERR_MACHINE, "--bind-dev %s", o->device);
 	return udp ? 0 : prepare_tcp(fd, o, e);
 }
 
@@ -122,6 +129,39 @@ void iperf_socket_blocking(int fd, bool on)
 		(void)fcntl(fd, F_SETFL, on ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
 }
 
+/* The kernel leases labels: without a lease it refuses one that is sent to. */
+static int lease_label(int fd, struct addr *to, uint32_t label, struct err *e)
+{
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&to->sa;
+	struct in6_flowlabel_req r = { .flr_label = htonl(label),
+				       .flr_action = IPV6_FL_A_GET,
+				       .flr_share = IPV6_FL_S_ANY,
+				       .flr_flags = IPV6_FL_F_CREATE };
+
+	if (to->sa.ss_family != AF_INET6)
+		return err_set(e, ERR_USAGE, "usage", "--flowlabel is for IPv6");
+	memcpy(&r.flr_dst, &six->sin6_addr, sizeof(r.flr_dst));
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, &r, sizeof(r)) < 0)
+		return err_sys(e, ERR_MACHINE, "--flowlabel %u", label);
+	six->sin6_flowinfo = r.flr_label;
+	return set_int(fd, IPPROTO_IPV6, IPV6_FLOWINFO_SEND, 1, "--flowlabel", e);
+}
+
+/* connect, which may be under way then. */
+static int begin_connect(int fd, const struct addr *to, const struct iperf_socket_opts *o,
+			 struct err *e)
+{
+	struct addr labelled = *to;
+	char text[80];
+
+	if (o->flow_label && lease_label(fd, &labelled, o->flow_label, e) < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)&labelled.sa, labelled.len) < 0 &&
+	    errno != EINPROGRESS)
+		return err_sys(e, ERR_TARGET, "connect to %s", addr_format(to, text));
+	return 0;
+}
+
 static int open_socket(const struct addr *to, const struct addr *local, int type,
 		       const struct iperf_socket_opts *o, struct err *e)
 {
@@ -173,13 +213,10 @@ int iperf_connect(int *out, const struct addr *to, const struct addr *local,
 		  const struct iperf_socket_opts *o, uint64_t timeout_ns, int cancel_fd,
 		  struct err *e)
 {
-	char text[80];
 	CLEANUP_FD int fd = open_socket(to, local, SOCK_STREAM, o, e);
 
-	if (fd < 0)
+	if (fd < 0 || begin_connect(fd, to, o, e) < 0)
 		return -1;
-	if (connect(fd, (const struct sockaddr *)&to->sa, to->len) < 0 && errno != EINPROGRESS)
-		return err_sys(e, ERR_TARGET, "connect to %s", addr_format(to, text));
 	if (wait_connected(fd, to, timeout_ns, cancel_fd, e) < 0)
 		return -1;
 	iperf_socket_blocking(fd, true);
@@ -190,13 +227,10 @@ int iperf_connect(int *out, const struct addr *to, const struct addr *local,
 int iperf_connect_udp(int *out, const struct addr *to, const struct addr *local,
 		      const struct iperf_socket_opts *o, struct err *e)
 {
-	char text[80];
 	CLEANUP_FD int fd = open_socket(to, local, SOCK_DGRAM, o, e);
 
-	if (fd < 0)
+	if (fd < 0 || begin_connect(fd, to, o, e) < 0)
 		return -1;
-	if (connect(fd, (const struct sockaddr *)&to->sa, to->len) < 0)
-		return err_sys(e, ERR_TARGET, "connect to %s", addr_format(to, text));
 	iperf_socket_blocking(fd, true);
 	*out = fd_take(&fd);
 	return 0;

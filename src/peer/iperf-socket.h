@@ -12,6 +12,9 @@ struct iperf_socket_opts {
 	uint64_t fq_rate; /* bytes per second, SO_MAX_PACING_RATE */
 	bool nodelay, dont_fragment;
 	const char *congestion;
+	const char *device;	  /* SO_BINDTODEVICE */
+	uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT */
+	uint32_t flow_label;	  /* of IPv6, of connections that we make */
 };
 
 /* What must be set before connect or listen (window, segment size), and the rest. ERR_USAGE for what the kernel refuses. */

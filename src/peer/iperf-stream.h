@@ -24,10 +24,11 @@ struct iperf_work {
 	uint32_t burst;
 	uint64_t num,
 		blocks; /* to send (and, for a client, to receive) each way over all streams; 0: no limit */
-	bool nothing;  /* a test without duration: no byte counts */
-	size_t rcvbuf; /* wanted for datagrams, as the kernel charges it */
-	bool tag;      /* tag sends, for send-to-ACK times */
-	int cpu;       /* of the first stream, -1: any */
+	bool nothing;	  /* a test without duration: no byte counts */
+	const char *file; /* of TCP: sent, or written; NULL: a pattern */
+	size_t rcvbuf;	  /* wanted for datagrams, as the kernel charges it */
+	bool tag;	  /* tag sends, for send-to-ACK times */
+	int cpu;	  /* of the first stream, -1: any */
 };
 
 /* When a test ends its senders stop first; receivers go on, so that nobody blocks who has not heard of it yet. */

@@ -27,6 +27,7 @@ struct sender {
 	uint8_t *block; /* mapped, len bytes */
 	size_t len;
 	int pipe[2], file; /* of page references; -1 */
+	int source;	   /* what is sent instead of the pattern; -1 */
 	size_t in_pipe;	   /* bytes that wait in the pipe */
 	enum iperf_copy copy;
 	unsigned since_completions;
@@ -40,6 +41,7 @@ static void sender_done(struct sender *x)
 	fd_close(&x->pipe[0]);
 	fd_close(&x->pipe[1]);
 	fd_close(&x->file);
+	fd_close(&x->source);
 }
 CLEANUP_OBJ(struct sender, sender_done)
 
@@ -64,8 +66,14 @@ static int sender_init(struct sender *x, struct iperf_stream *s)
 	const int one = 1;
 
 	*x = (struct sender){
-		.s = s, .len = w->len, .pipe = { -1, -1 }, .file = -1, .copy = w->copy
+		.s = s, .len = w->len, .pipe = { -1, -1 }, .file = -1, .source = -1, .copy = w->copy
 	};
+	if (w->file) {
+		x->copy = IPERF_COPY;
+		x->source = open(w->file, O_RDONLY | O_CLOEXEC);
+		if (x->source < 0)
+			return err_sys(&s->trouble, ERR_USAGE, "%s", w->file);
+	}
 	x->block = mmap(NULL, x->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (x->block == MAP_FAILED) {
 		x->block = NULL;
@@ -237,6 +245,18 @@ static size_t next_block(const struct iperf_stream *s, _Atomic int64_t *left)
 	return w->len;
 }
 
+/* The next part of the file; 0 at its end. */
+static size_t read_block(struct sender *x, size_t n)
+{
+	ssize_t got = read(x->source, x->block, n);
+
+	if (got < 0) {
+		x->s->failed = true;
+		err_sys(&x->s->trouble, ERR_USAGE, "%s", x->s->run->work->file);
+	}
+	return got > 0 ? (size_t)got : 0;
+}
+
 static void send_all(struct sender *x)
 {
 	struct iperf_stream *s = x->s;
@@ -254,6 +274,8 @@ static void send_all(struct sender *x)
 		for (uint32_t i = 0; i < burst; i++) {
 			size_t n = next_block(s, &s->run->send_left);
 
+			if (x->source >= 0)
+				n = read_block(x, n);
 			if (n == 0 || !send_block(x, n, true))
 				return;
 			iperf_pace_sent(&pace, n, now);
@@ -298,8 +320,34 @@ static bool wait_readable(const struct iperf_stream *s)
 	return poll(&p, 1, POLL_MS) > 0;
 }
 
+/* Where a receiver puts what comes. */
+struct sink {
+	uint8_t *room;
+	size_t most;
+	int flags;
+	int file; /* -1: nowhere */
+};
+
+/* False when it could not be written. */
+static bool keep(struct iperf_stream *s, const struct sink *k, size_t n)
+{
+	size_t done = 0;
+
+	while (k->file >= 0 && done < n) {
+		ssize_t put = write(k->file, k->room + done, n - done);
+
+		if (put <= 0) {
+			s->failed = true;
+			err_sys(&s->trouble, ERR_INTERNAL, "write %s", s->run->work->file);
+			return false;
+		}
+		done += (size_t)put;
+	}
+	return true;
+}
+
 /* False when the stream is over. */
-static bool receive_some(struct iperf_stream *s, uint8_t *room, size_t most, int flags)
+static bool receive_some(struct iperf_stream *s, const struct sink *k)
 {
 	size_t n;
 	ssize_t got;
@@ -307,14 +355,14 @@ static bool receive_some(struct iperf_stream *s, uint8_t *room, size_t most, int
 	/* nobody may hold back what is left of the limit while he waits himself */
 	if (s->run->limit_received && !wait_readable(s))
 		return !is_complete(s);
-	n = room_for(s, most);
+	n = room_for(s, k->most);
 	if (n == 0)
 		return !is_complete(s) && iperf_stream_sleep(s, NS_PER_MS);
-	got = recv(s->fd, room, n, s->run->limit_received ? flags | MSG_DONTWAIT : flags);
+	got = recv(s->fd, k->room, n, s->run->limit_received ? k->flags | MSG_DONTWAIT : k->flags);
 	received(s, n, got > 0 ? (size_t)got : 0);
 	if (got > 0) {
 		iperf_stream_count(s, (size_t)got, 1, clock_now());
-		return !is_complete(s);
+		return keep(s, k, (size_t)got) && !is_complete(s);
 	}
 	if (got < 0 && is_pause(errno))
 		return !is_complete(s);
@@ -326,32 +374,43 @@ static bool receive_some(struct iperf_stream *s, uint8_t *room, size_t most, int
 }
 
 /* What the peer had sent when the test ended lies in the queue: it counts, and costs no wait. */
-static void receive_rest(struct iperf_stream *s, uint8_t *room, size_t most, int flags)
+static void receive_rest(struct iperf_stream *s, const struct sink *k)
 {
 	uint64_t until = clock_now() + 200 * NS_PER_MS;
 	ssize_t got;
 
 	if (s->run->limit_received)
 		return;
-	while (clock_now() < until && (got = recv(s->fd, room, most, flags | MSG_DONTWAIT)) > 0)
+	while (clock_now() < until &&
+	       (got = recv(s->fd, k->room, k->most, k->flags | MSG_DONTWAIT)) > 0) {
 		iperf_stream_count(s, (size_t)got, 1,
 				   atomic_load_explicit(&s->now.last_ns, memory_order_relaxed));
+		if (!keep(s, k, (size_t)got))
+			return;
+	}
 }
 
 void iperf_tcp_receive(struct iperf_stream *s)
 {
 	const struct iperf_work *w = s->run->work;
-	size_t most = w->len;
-	int flags = w->skip_rx_copy ? MSG_TRUNC : 0;
-	CLEANUP_FREE uint8_t *room = malloc(most);
+	CLEANUP_FREE uint8_t *room = malloc(w->len);
+	CLEANUP_FD int file =
+		w->file ? open(w->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+	struct sink k = { .room = room,
+			  .most = w->len,
+			  .flags = w->skip_rx_copy && file < 0 ? MSG_TRUNC : 0,
+			  .file = file };
 
-	if (!room) {
+	if (!room || (w->file && file < 0)) {
 		s->failed = true;
-		err_nomem(&s->trouble);
+		if (room)
+			err_sys(&s->trouble, ERR_USAGE, "%s", w->file);
+		else
+			err_nomem(&s->trouble);
 		return;
 	}
 	while (iperf_stream_goes_on(s))
-		if (!receive_some(s, room, most, flags))
+		if (!receive_some(s, &k))
 			return;
-	receive_rest(s, room, most, flags);
+	receive_rest(s, &k);
 }

@@ -135,7 +135,7 @@ const struct iperf_stream *iperf_test_failure(const struct iperf_test *t)
 /* A sender that was told to stop took until then; everybody else until his last byte. */
 double iperf_test_seconds(const struct iperf_test *t, const struct iperf_stream *s)
 {
-	bool limited = t->work.num || t->work.blocks;
+	bool limited = t->work.num || t->work.blocks || (t->work.file && s->sends);
 	uint64_t last = atomic_load(&s->now.last_ns);
 	uint64_t end = s->sends && !limited ? t->end_ns
 		       : limited && last    ? last

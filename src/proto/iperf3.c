@@ -151,7 +151,8 @@ int iperf3_params_encode(const struct iperf3_params *p, struct buf *out, struct 
 		  put_count(o, "bandwidth", p->bandwidth) && put_count(o, "fqrate", p->fqrate) &&
 		  put_count(o, "pacing_timer", p->pacing_timer_us) &&
 		  put_count(o, "burst", p->burst) && put_count(o, "TOS", p->tos) &&
-		  put_text(o, "title", p->title) && put_text(o, "extra_data", p->extra_data) &&
+		  put_count(o, "flowlabel", p->flow_label) && put_text(o, "title", p->title) &&
+		  put_text(o, "extra_data", p->extra_data) &&
 		  put_text(o, "congestion", p->congestion) &&
 		  put_one(o, "get_server_output", p->get_server_output) &&
 		  put_one(o, "udp_counters_64bit", p->udp64) &&

@@ -68,6 +68,7 @@ struct iperf3_params {
 	uint64_t fqrate;
 	uint32_t pacing_timer_us, burst;
 	uint32_t window, mss, tos;
+	uint32_t flow_label; /* told, never read */
 	bool nodelay, dont_fragment;
 	bool get_server_output, udp64, repeating_payload, zerocopy, skip_rx_copy;
 	int32_t server_affinity; /* -1: none */

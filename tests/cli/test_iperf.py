@@ -261,9 +261,10 @@ CLIENT_ROWS = ["", "-R", "--bidir", "-P 4", "-O 1", "-n 10M", "-k 100", "-Z", "-
                "-u -b 5M -R", "-u -b 5M -P 2", "-u -b 5M --udp-counters-64bit", "-u -b 5M --bidir", "-w 256K -M 1400 -N"]
 
 
-def test_server(iperf3, serving):
+def test_server(iperf3, serving, tmp_path):
     """All rows against one server, which must be ready for the next one each time."""
-    server = serving()
+    record = tmp_path / "tests.jsonl"
+    server = serving("-o", str(record))
     for row in CLIENT_ROWS:
         limit = ([] if "-n" in row or "-k" in row else ["-t", "1"] if row in ("", "-O 1", "-u -b 5M") else
                  ["-n", "100K"] if "-u" in row else ["-n", "20M"])
@@ -283,6 +284,8 @@ def test_server(iperf3, serving):
         if row == "-n 10M -R":
             assert end["sum_sent"]["bytes"] == end["sum_received"]["bytes"] == 10 << 20
     assert server.stop() in (0, 128 + signal.SIGTERM)
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    assert len(lines) == len(CLIENT_ROWS) and all(line["complete"] and line["client_results"] for line in lines)
 
 
 def test_own_client_and_server_agree(measure, serving):
@@ -544,11 +547,56 @@ def test_many_tests_leak_nothing(measure, serving):
     assert size() < base + 16384
 
 
+@pytest.mark.own_documents
+def test_known_command_lines(mpbench, tmp_path):
+    """A daemon that writes what it gets, its number and its log where it is told; what no row of options can parse."""
+    pid, log, out = tmp_path / "pid", tmp_path / "log", tmp_path / "out"
+    content = os.urandom(300000)
+    (tmp_path / "in").write_bytes(content)
+
+    def iperf3(*words):
+        return subprocess.run([mpbench.path, "iperf3", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    for _ in range(10):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = str(s.getsockname()[1])
+        assert iperf3("-s", "-D", "-1", "-B", "127.0.0.1", "-p", port, "-I", str(pid), "--logfile", str(log), "-F", str(out),
+                      "--rcv-timeout", "60000").returncode == 0
+        served = log.read_text() if log.exists() else ""
+        while "serving" not in served and pid.exists():
+            served = log.read_text()
+        if "serving" in log.read_text():
+            break
+    number = int(pid.read_text())
+    r = iperf3("-c", "127.0.0.1", "-p", port, "-F", str(tmp_path / "in"), "-J", "-S", "0x20", "--dscp", "af11", "--snd-timeout", "60000",
+               "-i", "0.5", "-l", "4K", "-4", "-N", "-f", "m", "-V", "-d", "--forceflush", "--timestamps")
+    assert r.returncode == 0, r.stdout + r.stderr
+    document = json.loads(r.stdout)
+    assert document["end"]["sum_received"]["bytes"] == 300000
+    assert document["start"]["test_start"]["tos"] == 10 << 2
+    while pid.exists():
+        assert os.path.exists(f"/proc/{number}") or not pid.exists()
+    assert out.read_bytes() == content
+    assert "complete" in log.read_text()
+    for words in (["--username", "x"], ["--sctp"], ["-X", "x"], ["-S", "256"], ["-S", "0x"], ["--dscp", "af44"], ["-L", "0x100000"],
+                  ["-u", "-F", "x"], ["-D"]):
+        r = iperf3("-c", "127.0.0.1", *words)
+        assert r.returncode == 2 and r.stdout == "", words
+        assert len(r.stderr) > 20
+
+
+def test_flow_label(mpbench, serving):
+    server = serving("--bind", "::1")
+    r = subprocess.run([mpbench.path, "iperf3", "-c", "::1", "-p", str(server.port), "-L", "0x1234", "-n", "10K", "-P", "2"],
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+
+
 def test_usage(measure, mpbench):
     for words in (["-R", "--bidir"], ["--bytes", "1M", "-t", "1"], ["--duration", "1"], ["--rate", "5"], ["-u", "-l", "8"],
                   ["-u", "-Z"], ["--zerocopy=nothing"], ["-A", "x"], ["-b", "x"], ["http://127.0.0.1"], ["-4", "-6"]):
         r = measure(*words)
         assert r.returncode == 2 and r.stdout == "", words
-    for words in ([], ["-s", "-c", "x"], ["-D", "-s"], ["-c", "127.0.0.1", "-t", "1", "-n", "5"]):
+    for words in ([], ["-s", "-c", "x"], ["-s", "--bind-dev", "lo"], ["-c", "127.0.0.1", "-t", "1", "-n", "5"]):
         r = subprocess.run([mpbench.path, "iperf3", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         assert r.returncode == 2, words
