@@ -57,11 +57,11 @@ const volatile uint8_t kinds[2][TRACE_NR] = {};
 struct trace_gauges gauges = {};
 
 /*
- * Level count: who was counted last under this pid (modulo QUICK), and into which row; 0: look into the task storage,
- * which is the truth. An entry is written and cleared by its own thread, as one word.
+ * The flights of threads that are found without their task storage, which is the truth: where `who` is the thread's
+ * place() it is the thread's own, from its first counted call until its end.
  */
-enum { QUICK = 4096 };
-uint64_t quick[QUICK] = {};
+enum { QUICK = 1024 };
+struct trace_flight quick[QUICK] __attribute__((aligned(64))) = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -138,30 +138,81 @@ static __always_inline void enlist(struct trace_task *rec, struct task_struct *t
 		describe(s, task);
 		s->target = target;
 		s->state = TRACE_SLOT_LIVE;
-		rec->slot = slot;
-		rec->shared = 0;
+		rec->flight.slot = slot;
+		rec->flight.shared = 0;
 	} else {
-		rec->slot = target;
-		rec->shared = 1;
+		rec->flight.slot = target;
+		rec->flight.shared = 1;
 		__sync_fetch_and_add(&gauges.shared, 1);
 	}
-	rec->target = target;
+	rec->flight.target = target;
 	rec->listed = 1;
 	__sync_fetch_and_add(&gauges.started[target & (TRACE_TARGETS_MAX - 1)], 1);
 }
 
-static __always_inline uint64_t *quick_entry(uint32_t pid)
+static __always_inline bool quick_used(void)
 {
-	return &quick[pid & (QUICK - 1)];
+	return !discover && level < TRACE_OFFCPU;
 }
 
-/* The pid is about to be nobody's, or its thread has no row any more. */
-static __always_inline void quick_forget(uint32_t pid)
+/*
+ * Where the registers of a thread in a call lie, which is at the top of its own kernel stack, as a number: the distance
+ * from a place of ours, since the verifier lets no pointer be looked at otherwise.
+ */
+static __always_inline uint64_t place(const struct pt_regs *regs)
 {
-	uint64_t *entry = quick_entry(pid);
+	uint64_t distance = (uint64_t)regs;
 
-	if (*entry >> 32 == pid)
-		*entry = 0;
+	asm volatile("%0 -= %1" : "+r"(distance) : "r"(&gauges));
+	return distance;
+}
+
+/* Stacks are 16 KiB or more apart. */
+static __always_inline uint32_t quick_index(uint64_t who)
+{
+	return (uint32_t)(who * 0x9e3779b97f4a7c15 >> 40) & (QUICK - 1);
+}
+
+/* The thread's flight where it is in `quick`. */
+static __always_inline struct trace_flight *quick_flight(const struct pt_regs *regs)
+{
+	uint64_t who = place(regs);
+	struct trace_flight *f = &quick[quick_index(who)];
+
+	return quick_used() && f->who == who ? f : NULL;
+}
+
+static __always_inline struct trace_flight *flight_of(struct trace_task *rec)
+{
+	return rec->quick ? &quick[(rec->quick - 1) & (QUICK - 1)] : &rec->flight;
+}
+
+/* The thread's flight from now on; its own record's while another thread has the place. */
+static __always_inline struct trace_flight *quick_take(struct trace_task *rec,
+						       const struct pt_regs *regs)
+{
+	uint64_t who = place(regs);
+	uint32_t index = quick_index(who);
+	struct trace_flight *f = &quick[index];
+
+	if (!quick_used() || rec->flight.shared || rec->quick)
+		return flight_of(rec);
+	if (f->who || __sync_val_compare_and_swap(&f->who, 0, who))
+		return &rec->flight;
+	f->slot = rec->flight.slot;
+	f->target = rec->flight.target;
+	f->call = 0;
+	f->shared = 0;
+	rec->quick = (uint16_t)(index + 1);
+	return f;
+}
+
+/* The thread ends or belongs to no target any more. */
+static __always_inline void quick_leave(struct trace_task *rec)
+{
+	if (rec->quick)
+		flight_of(rec)->who = 0;
+	rec->quick = 0;
 }
 
 /* The thread's row goes back to mpbench-bpf, which adds it to the target's and frees it. */
@@ -172,10 +223,10 @@ static __always_inline void delist(struct trace_task *rec)
 	if (!rec->listed)
 		return;
 	rec->listed = 0;
-	__sync_fetch_and_add(&gauges.ended[rec->target & (TRACE_TARGETS_MAX - 1)], 1);
-	if (rec->shared)
+	__sync_fetch_and_add(&gauges.ended[rec->flight.target & (TRACE_TARGETS_MAX - 1)], 1);
+	if (rec->flight.shared)
 		return;
-	s = bpf_map_lookup_elem(&slots, &rec->slot);
+	s = bpf_map_lookup_elem(&slots, &rec->flight.slot);
 	if (s)
 		s->state = TRACE_SLOT_ENDED;
 }
@@ -221,7 +272,7 @@ static __always_inline void judge(struct trace_task *rec, struct task_struct *ta
 		rec->state = TRACE_TASK_IGNORED;
 		return;
 	}
-	if (rec->listed && rec->target != target)
+	if (rec->listed && rec->flight.target != target)
 		delist(rec);
 	if (!rec->listed)
 		enlist(rec, task, target);
@@ -247,7 +298,7 @@ static __always_inline struct trace_task *adopt(struct task_struct *task)
 	rec->given = 1;
 	rec->state = given->state;
 	if (given->state != TRACE_TASK_NEVER) {
-		enlist(rec, task, given->target);
+		enlist(rec, task, given->flight.target);
 		rec->state = TRACE_TASK_ACTIVE;
 	}
 	return rec;
@@ -284,59 +335,46 @@ static __always_inline bool is_compat(struct task_struct *task)
 #endif
 }
 
-static __always_inline void count(struct trace_task *rec, uint32_t call)
+static __always_inline void count(const struct trace_flight *f, uint32_t call)
 {
 	uint32_t nr = (call - 1) & (TRACE_NR - 1);
 	bool compat = call & TRACE_CALL_COMPAT;
-	uint32_t slot = compat ? n_targets + rec->target : rec->slot;
+	uint32_t slot = compat ? n_targets + f->target : f->slot;
 	struct trace_counts *row = bpf_map_lookup_elem(&counts, &slot);
 
 	if (compat)
 		__sync_fetch_and_add(&gauges.compat, 1);
 	if (row)
-		add(&row->n[nr], 1, rec->shared || compat);
-}
-
-/* Counts without the task storage where this thread was counted before. */
-static __always_inline bool count_quickly(struct task_struct *task, unsigned long id)
-{
-	uint64_t entry = *quick_entry(task->pid);
-	uint32_t slot = (uint32_t)entry;
-	struct trace_counts *row;
-
-	if (entry >> 32 != (uint32_t)task->pid || id >= TRACE_NR_OTHER || is_compat(task))
-		return false;
-	row = bpf_map_lookup_elem(&counts, &slot);
-	if (row)
-		row->n[id & (TRACE_NR - 1)]++;
-	return row;
+		add(&row->n[nr], 1, f->shared || compat);
 }
 
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct trace_task *rec;
-	uint32_t call;
+	struct trace_flight *f = quick_flight(regs);
+	uint32_t call = ((unsigned long)id < TRACE_NR_OTHER ? (uint32_t)id : TRACE_NR_OTHER) + 1;
+	bool armed = false;
 
-	if (level == TRACE_COUNT && !discover && count_quickly(task, id))
-		return 0;
-	rec = find(task);
-	if (!rec || (rec->state != TRACE_TASK_ACTIVE && rec->state != TRACE_TASK_ARMED))
-		return 0;
-	call = ((unsigned long)id < TRACE_NR_OTHER ? (uint32_t)id : TRACE_NR_OTHER) + 1;
 	if (is_compat(task))
 		call |= TRACE_CALL_COMPAT;
-	if (level > TRACE_COUNT || rec->state == TRACE_TASK_ARMED)
-		rec->call = call;
-	if (rec->state == TRACE_TASK_ACTIVE)
-		count(rec, call);
-	if (level == TRACE_COUNT && !discover && rec->state == TRACE_TASK_ACTIVE && !rec->shared)
-		*quick_entry(task->pid) = (uint64_t)task->pid << 32 | rec->slot;
+	if (!f) {
+		struct trace_task *rec = find(task);
+
+		if (!rec || (rec->state != TRACE_TASK_ACTIVE && rec->state != TRACE_TASK_ARMED))
+			return 0;
+		rec->born = 1;
+		armed = rec->state == TRACE_TASK_ARMED;
+		f = armed ? &rec->flight : quick_take(rec, regs);
+	}
+	if (!armed)
+		count(f, call);
+	if (level > TRACE_COUNT || armed)
+		f->call = call;
 	if (level >= TRACE_OFFCPU)
-		rec->off_ns = 0;
+		f->off_ns = 0;
 	if (level >= TRACE_LATENCY)
-		rec->enter_ns = bpf_ktime_get_ns();
+		f->enter_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -384,34 +422,47 @@ static __always_inline void note_time(struct trace_detail *d, uint32_t table, ui
 		__sync_fetch_and_add(&row->n[index], 1);
 }
 
+/* The flight of a thread that leaves a call, as its record has it; NULL when it has entered none that we know of. */
+static __always_inline struct trace_flight *find_flight(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct trace_task *rec = bpf_task_storage_get(&tasks, task, 0, 0);
+	struct trace_flight *f;
+
+	if (!rec || rec->state != TRACE_TASK_ACTIVE)
+		return NULL;
+	f = flight_of(rec);
+	/* a child returning from its parent's fork has begun no call */
+	if (!f->call && !rec->born)
+		__sync_fetch_and_add(&gauges.found_open, 1);
+	rec->born = 1;
+	return f->call ? f : NULL;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
-	uint64_t now = level >= TRACE_LATENCY ? bpf_ktime_get_ns() : 0;
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct trace_task *rec = bpf_task_storage_get(&tasks, task, 0, 0);
-	uint32_t call, nr, slot, table;
+	struct trace_flight *f = quick_flight(regs);
+	uint32_t call, nr, slot, table, target;
+	uint64_t now = 0;
 	struct trace_detail *d;
 	struct trace_details *row;
 	bool compat, shared;
 
-	if (!rec || rec->state != TRACE_TASK_ACTIVE)
+	if (!f || !f->call)
+		f = find_flight();
+	if (!f)
 		return 0;
-	call = rec->call;
-	if (!call) {
-		/* a child returning from its parent's fork has begun no call */
-		if (!rec->born)
-			__sync_fetch_and_add(&gauges.found_open, 1);
-		rec->born = 1;
-		return 0;
-	}
-	rec->call = 0;
-	rec->born = 1;
+	if (level >= TRACE_LATENCY)
+		now = bpf_ktime_get_ns();
+	call = f->call;
+	f->call = 0;
+	target = f->target;
 	compat = call & TRACE_CALL_COMPAT;
-	shared = rec->shared || compat;
+	shared = f->shared || compat;
 	nr = (call - 1) & (TRACE_NR - 1);
-	slot = compat ? n_targets + rec->target : rec->slot;
-	table = ((compat ? n_targets : 0) + rec->target) * TRACE_NR + nr;
+	slot = compat ? n_targets + target : f->slot;
+	table = ((compat ? n_targets : 0) + target) * TRACE_NR + nr;
 	row = bpf_map_lookup_elem(&details, &slot);
 	if (!row)
 		return 0;
@@ -420,9 +471,9 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	if (ret < 0 && ret >= -4095)
 		note_error(d, table, (uint32_t)-ret, shared);
 	else
-		note_success(d, kinds[compat][nr], rec->target, ret, shared);
+		note_success(d, kinds[compat][nr], target, ret, shared);
 	if (level >= TRACE_LATENCY)
-		note_time(d, table, now - rec->enter_ns, rec->off_ns, shared);
+		note_time(d, table, now - f->enter_ns, f->off_ns, shared);
 	return 0;
 }
 
@@ -446,7 +497,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	rec->given = 1;
 	rec->born = 1;
 	if (of->state == TRACE_TASK_ACTIVE)
-		enlist(rec, child, of->target);
+		enlist(rec, child, of->flight.target);
 	rec->state = of->state;
 	return 0;
 }
@@ -457,32 +508,40 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid)
 	struct trace_task *rec = bpf_task_storage_get(&tasks, task, 0, 0);
 	struct trace_slot *s;
 
-	/* a thread that is not the first one goes on under the first one's pid */
-	quick_forget(old_pid);
-
 	if (!rec)
 		return 0;
 	rec->recheck = 1;
 	if (limit_uid != 0xffffffff &&
 	    (task->cred->uid.val != limit_uid || task->cred->euid.val != limit_uid)) {
 		__sync_fetch_and_add(&gauges.left_uid, rec->state != TRACE_TASK_NEVER);
+		quick_leave(rec);
 		delist(rec);
-		quick_forget(task->pid);
 		rec->state = TRACE_TASK_NEVER;
 		rec->given = 1;
 		return 0;
 	}
 	if (rec->state == TRACE_TASK_ARMED) {
 		rec->state = TRACE_TASK_ACTIVE;
-		if (rec->call)
-			count(rec, rec->call);
+		if (rec->flight.call)
+			count(&rec->flight, rec->flight.call);
 	}
-	if (!rec->listed || rec->shared)
+	if (!rec->listed || rec->flight.shared)
 		return 0;
-	s = bpf_map_lookup_elem(&slots, &rec->slot);
+	s = bpf_map_lookup_elem(&slots, &rec->flight.slot);
 	if (s)
 		describe(s, task);
 	return 0;
+}
+
+/* The call dies with its thread. */
+static __always_inline void note_end(const struct trace_flight *f)
+{
+	bool compat = f->call & TRACE_CALL_COMPAT;
+	uint32_t slot = compat ? n_targets + f->target : f->slot;
+	struct trace_details *row = bpf_map_lookup_elem(&details, &slot);
+
+	if (f->call && row)
+		add(&row->of[(f->call - 1) & (TRACE_NR - 1)].ended, 1, f->shared || compat);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -492,17 +551,10 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
 	if (!rec)
 		return 0;
-	if (level > TRACE_COUNT && rec->state == TRACE_TASK_ACTIVE && rec->call) {
-		bool compat = rec->call & TRACE_CALL_COMPAT;
-		uint32_t slot = compat ? n_targets + rec->target : rec->slot;
-		struct trace_details *row = bpf_map_lookup_elem(&details, &slot);
-
-		if (row)
-			add(&row->of[(rec->call - 1) & (TRACE_NR - 1)].ended, 1,
-			    rec->shared || compat);
-	}
+	if (level > TRACE_COUNT && rec->state == TRACE_TASK_ACTIVE)
+		note_end(flight_of(rec));
+	quick_leave(rec);
 	delist(rec);
-	quick_forget(task->pid);
 	/* the record outlives the thread for others who look through it: threads and io_uring workers of the process */
 	if (rec->state == TRACE_TASK_ACTIVE)
 		rec->state = TRACE_TASK_GONE;
@@ -525,14 +577,14 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	struct trace_task *rec = bpf_task_storage_get(&tasks, prev, 0, 0);
 	uint64_t now = 0;
 
-	if (rec && rec->call) {
+	if (rec && rec->flight.call) {
 		now = bpf_ktime_get_ns();
 		rec->off_since_ns = now;
 	}
 	rec = bpf_task_storage_get(&tasks, next, 0, 0);
 	if (rec && rec->off_since_ns) {
-		if (rec->call)
-			rec->off_ns += (now ? now : bpf_ktime_get_ns()) - rec->off_since_ns;
+		if (rec->flight.call)
+			rec->flight.off_ns += (now ? now : bpf_ktime_get_ns()) - rec->off_since_ns;
 		rec->off_since_ns = 0;
 	}
 	return 0;
@@ -551,7 +603,7 @@ int BPF_PROG(on_uring, struct io_kiocb *req)
 		rec = bpf_task_storage_get(&tasks, task->group_leader, 0, 0);
 	if (!rec || (rec->state != TRACE_TASK_ACTIVE && rec->state != TRACE_TASK_GONE))
 		return 0;
-	target = rec->target;
+	target = rec->flight.target;
 	row = bpf_map_lookup_elem(&urings, &target);
 	if (row)
 		__sync_fetch_and_add(&row->n[opcode < TRACE_OPCODES ? opcode : TRACE_OPCODES - 1],

@@ -59,9 +59,22 @@ struct trace_slot {
 };
 
 /*
- * The record of a thread, in its task storage. `call` is the number under way plus one (TRACE_CALL_COMPAT added for the
- * 32-bit table), 0: none. `given`: named by command or descended from one so named. `born`: has not been inside a call
- * when it was added. `recheck`: judge again at the next call.
+ * The call that a thread is making: its number plus one (TRACE_CALL_COMPAT added for the 32-bit table), 0: none. `who`
+ * is 0 in a thread's own record; see `quick` in syscalls.bpf.c.
+ */
+enum { TRACE_CALL_COMPAT = 1 << 15 };
+struct trace_flight {
+	uint64_t who;
+	uint32_t slot;
+	uint16_t call;
+	uint8_t target, shared;
+	uint64_t enter_ns, off_ns;
+};
+
+/*
+ * The record of a thread, in its task storage. `quick`: where else its flight is kept, plus one; 0: here. `given`: named
+ * by command or descended from one so named. `born`: has not been inside a call when it was added. `recheck`: judge
+ * again at the next call.
  */
 enum {
 	TRACE_TASK_NEW,
@@ -71,13 +84,11 @@ enum {
 	TRACE_TASK_GONE,
 	TRACE_TASK_NEVER
 };
-enum { TRACE_CALL_COMPAT = 1 << 15 };
 struct trace_task {
-	uint32_t slot;
-	uint16_t call;
-	uint8_t target, state;
-	uint8_t shared, listed, given, born, recheck, reserved[3];
-	uint64_t enter_ns, off_ns, off_since_ns;
+	struct trace_flight flight;
+	uint16_t quick;
+	uint8_t state, listed, given, born, recheck, reserved;
+	uint64_t off_since_ns;
 };
 
 /* The rows of counters. 0..n-1 are shared by each target's threads, n..2n-1 by its 32-bit calls, then one a thread. */

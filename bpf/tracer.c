@@ -272,18 +272,18 @@ static void take_slot(const struct tracer *t, struct trace_task *rec, pid_t pid,
 
 	if (bpf_map_lookup_and_delete_elem(bpf_map__fd(t->skel->maps.free_slots), NULL, &slot) <
 	    0) {
-		rec->slot = rec->target;
-		rec->shared = 1;
+		rec->flight.slot = rec->flight.target;
+		rec->flight.shared = 1;
 		__atomic_fetch_add(&t->skel->bss->gauges.shared, 1, __ATOMIC_RELAXED);
 		return;
 	}
 	s = &t->rows.slots[slot];
 	s->pid = (uint32_t)pid;
 	s->tid = (uint32_t)tid;
-	s->target = rec->target;
+	s->target = rec->flight.target;
 	read_comm(pid, tid, s->comm);
 	__atomic_store_n(&s->state, TRACE_SLOT_LIVE, __ATOMIC_RELEASE);
-	rec->slot = slot;
+	rec->flight.slot = slot;
 }
 
 /* 1: added, 0: it is watched already or gone, -1: another target has it. */
@@ -297,26 +297,27 @@ static int seed(const struct tracer *t, int pidfd, const struct trace_task *as, 
 
 	if (bpf_map_lookup_elem(map, &pidfd, &old) == 0 && never && old.listed && !old.given) {
 		/* it counted by itself until now; what it did lies before any window */
-		if (!old.shared)
-			__atomic_store_n(&t->rows.slots[old.slot].state, TRACE_SLOT_ENDED,
+		if (!old.flight.shared)
+			__atomic_store_n(&t->rows.slots[old.flight.slot].state, TRACE_SLOT_ENDED,
 					 __ATOMIC_RELEASE);
-		__atomic_fetch_add(&g->ended[old.target], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&g->ended[old.flight.target], 1, __ATOMIC_RELAXED);
 	} else if (old.given || old.listed) {
-		bool same = never ? old.state == TRACE_TASK_NEVER : old.target == as->target;
+		bool same = never ? old.state == TRACE_TASK_NEVER
+				  : old.flight.target == as->flight.target;
 
 		return same || old.state == TRACE_TASK_GONE ? 0 : -1;
 	}
 	if (!never) {
 		take_slot(t, &rec, pid, tid);
 		rec.listed = 1;
-		__atomic_fetch_add(&g->started[rec.target], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&g->started[rec.flight.target], 1, __ATOMIC_RELAXED);
 	}
 	if (bpf_map_update_elem(map, &pidfd, &rec, BPF_ANY) == 0)
 		return 1;
 	if (!never) {
-		__atomic_fetch_sub(&g->started[rec.target], 1, __ATOMIC_RELAXED);
-		if (!rec.shared)
-			push_slot(t, rec.slot);
+		__atomic_fetch_sub(&g->started[rec.flight.target], 1, __ATOMIC_RELAXED);
+		if (!rec.flight.shared)
+			push_slot(t, rec.flight.slot);
 	}
 	if (errno != ESRCH && errno != EBADF && errno != ENOENT)
 		__atomic_fetch_add(&g->storage_failed, 1, __ATOMIC_RELAXED);
@@ -373,7 +374,7 @@ int tracer_add(struct tracer *t, uint32_t target, pid_t pid, bool armed, uint64_
 	if (target == TRACE_NEVER)
 		as.state = TRACE_TASK_NEVER;
 	else
-		as.target = (uint8_t)target;
+		as.flight.target = (uint8_t)target;
 	if (privilege_open_pid(pid, t->limit, &pidfd, f) < 0)
 		return -1;
 	rc = seed(t, pidfd, &as, pid, pid);

@@ -306,6 +306,19 @@ def test_latency_and_off_cpu_time():
     assert n == 1 and low <= nap["time_ns"] <= high
 
 
+@pytest.mark.parametrize("mode, getppids", [("threads 250 200", 50000), ("exit 1100 1000", 1000)])
+def test_every_call_of_many_threads_has_its_end(mode, getppids):
+    """The 1100 do not all fit into the table that finds a thread's call quickly."""
+    document = trace("-l", "latency", "--max-threads", 1200, command=[CALLS, *mode.split()])
+    calls = document["targets"][0]["calls"]
+    assert document["exact"] and document["targets"][0]["gauges"]["threads_sharing"] == 0
+    assert calls["getppid"]["calls"] == getppids
+    for name, c in calls.items():
+        assert c["returned"] + c["ended_with_thread"] == c["calls"], name
+        assert sum(n for _, _, n in c["latency_buckets"]) == c["returned"], name
+        assert c["max_ns"] < 60_000_000_000, name
+
+
 def test_per_operation_is_in_the_document(mpbench, tmp_path):
     r = mpbench("trace-syscalls", "--operations", "50", "-q", "-o", tmp_path / "r.json", "--", CALLS, "getppid", "150")
     assert r.returncode == 0, r.stderr
