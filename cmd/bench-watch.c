@@ -77,17 +77,22 @@ static bool port_of(const struct url *u, struct listener_port *out)
 	return false;
 }
 
-/* The listener of a target's port, where the target is on this machine. Somebody else's is as good as none here. */
-static size_t listeners(const struct url *u, pid_t *out)
+/* The listener of a target's port, where the target is on this machine. */
+static int listeners(const struct url *u, pid_t *out, size_t *n, struct err *e)
 {
 	struct listener_port port;
-	struct err unseen = { 0 };
-	size_t n = 0;
 
-	if (!port_of(u, &port) || !u->host || !is_local(u->host) ||
-	    listener_find("", &port, out, &n, &unseen) < 0)
+	*n = 0;
+	if (!port_of(u, &port) || !u->host || !is_local(u->host))
 		return 0;
-	return n;
+	return listener_find("", &port, out, n, e);
+}
+
+/* A process of ours stands behind it while it is measured. */
+static bool is_spawned(const struct target *t)
+{
+	return strcmp(t->member[0].scheme, "exec") == 0 ||
+	       strcmp(t->member[0].scheme, "builtin") == 0;
 }
 
 /* Index of a target among those that --start counts. */
@@ -115,6 +120,7 @@ static int find_servers(void *ctx, const struct engine_case *c, pid_t pids[PROBE
 {
 	struct bench_watch *w = ctx;
 	const struct bench *b = w->bench;
+	struct err unseen = { 0 };
 	const struct target *t;
 	size_t index;
 	pid_t own;
@@ -134,16 +140,58 @@ static int find_servers(void *ctx, const struct engine_case *c, pid_t pids[PROBE
 		pid_t server = w->servers->v[index].child.pid;
 
 		*n = process_tree(&server, 1, pids, PROBE_PIDS_MAX);
-	} else if (strcmp(t->member[0].scheme, "exec") == 0 ||
-		   strcmp(t->member[0].scheme, "builtin") == 0) {
+	} else if (is_spawned(t)) {
 		*n = session_processes(w, pids);
 		return 0;
-	} else {
-		*n = listeners(&t->member[0], pids);
+	} else if (listeners(&t->member[0], pids, n, &unseen) < 0) {
+		*n = 0; /* somebody else's is as good as none here */
 	}
 	if (*n && index < OPT_LIST_MAX)
 		*group = group_of(w, index, pids[0]);
 	return 0;
+}
+
+/* Somebody whom we may count is behind at least one target. */
+static int check_targets(const struct bench *b, const struct syscalls_choice *choice, struct err *e)
+{
+	struct err unseen = { 0 };
+	pid_t pids[LISTENERS_MAX];
+
+	for (size_t i = 0; i < b->n_targets; i++) {
+		struct err now = { 0 };
+		size_t n;
+
+		if (listeners(&b->targets[i].target->member[0], pids, &n, &now) < 0)
+			unseen = now;
+		else if (n > 0)
+			return 0;
+	}
+	if (!unseen.kind)
+		return probe_syscalls_nobody(choice, e);
+	*e = unseen;
+	return err_wrap(e, "--syscalls");
+}
+
+/* That nobody is there to be counted is told before anything is measured, but where processes come with the sessions. */
+static int check_anyone(const struct bench_watch *w, const struct syscalls_choice *choice,
+			struct err *e)
+{
+	const struct bench *b = w->bench;
+	pid_t pids[LISTENERS_MAX];
+	size_t n;
+
+	if (choice->automatic || w->servers->n > 0)
+		return 0;
+	for (size_t i = 0; i < b->n_targets; i++)
+		if (is_spawned(b->targets[i].target) || (b->server && b->server(b->ctx, i) > 0))
+			return 0;
+	if (choice->whose == SYSCALLS_SERVER)
+		return check_targets(b, choice, e);
+	if (choice->whose != SYSCALLS_PORT)
+		return 0;
+	if (listener_find("", &choice->port, pids, &n, e) < 0)
+		return err_wrap(e, "--syscalls");
+	return n > 0 ? 0 : probe_syscalls_nobody(choice, e);
 }
 
 int bench_watch_open(struct bench_watch *w, const struct bench *b, const struct servers *servers,
@@ -157,6 +205,7 @@ int bench_watch_open(struct bench_watch *w, const struct bench *b, const struct 
 		w->probes[w->n_probes++] = b->probes[i];
 	if (probe_usage_new(&w->usage, find_servers, w, &b->common->log, e) < 0 ||
 	    syscalls_parse(b->syscalls ? b->syscalls->syscalls : NULL, &choice, e) < 0 ||
+	    check_anyone(w, &choice, e) < 0 ||
 	    probe_syscalls_open(&w->syscalls, &choice, find_servers, w, &b->common->log, e) < 0)
 		return -1;
 	/* the syscall probe is the inner one: it must not count what reading the usage takes */

@@ -126,7 +126,7 @@ static int unseen(const struct listener_port *port, unsigned uid, struct err *e)
 	return err_set(
 		e, ERR_MACHINE, "owner",
 		"port %u%s is served by %s, whose process cannot be seen from here: run as root, or name the "
-		"process with -p PID (as root: ss -lnp 'sport = :%u')",
+		"process with -p PID, in a benchmark --syscalls=pid:PID (as root: ss -lnp 'sport = :%u')",
 		port->port,
 		port->tcp && port->udp ? ""
 		: port->udp	       ? "/udp"

@@ -314,16 +314,32 @@ static int add_metrics(struct benchmark *b, const struct log *log, struct err *e
 	return 0;
 }
 
+int probe_syscalls_nobody(const struct syscalls_choice *choice, struct err *e)
+{
+	const struct listener_port *port = &choice->port;
+
+	if (choice->whose == SYSCALLS_PORT)
+		return err_set(
+			e, ERR_MACHINE, "no-process",
+			"--syscalls: nobody on this machine listens on port %u%s; start the server first, or name "
+			"its process with pid:N",
+			port->port,
+			port->tcp && port->udp ? ""
+			: port->tcp	       ? "/tcp"
+					       : "/udp");
+	return err_set(
+		e, ERR_MACHINE, "no-process",
+		"--syscalls: no process of this machine is known behind any target; name one with pid:N or "
+		"port:69/udp");
+}
+
 int probe_syscalls_metrics(const struct probe_syscalls *p, struct measurement *m,
 			   const struct log *log, struct err *e)
 {
 	if (!p)
 		return 0;
 	if (!p->seen && !p->choice.automatic && !m->interrupted)
-		return err_set(
-			e, ERR_MACHINE, "no-process",
-			"--syscalls: no process of this machine is known behind any target; name one with pid:N or "
-			"port:69/udp");
+		return probe_syscalls_nobody(&p->choice, e);
 	m->traced = true;
 	m->others_ns_per_call = tracer_others_ns(p->tracer);
 	for (size_t i = 0; i < m->n; i++)

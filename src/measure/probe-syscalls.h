@@ -42,6 +42,9 @@ pid_t probe_syscalls_child(const struct probe_syscalls *p);
 /* Fills run.syscalls; warm-up and set-up lie outside the window. */
 struct engine_probe probe_syscalls_engine(struct probe_syscalls *p);
 
+/* ERR_MACHINE: nobody is there who could be counted, and what to do. */
+int probe_syscalls_nobody(const struct syscalls_choice *choice, struct err *e) ERR_MUST_CHECK;
+
 /*
  * After engine_run: adds to each benchmark the metrics syscalls.total and syscalls.NAME, count per operation (succeeded
  * and failed), one value a run, exact with their totals and operations. A run whose counts are not exact, or that has

@@ -830,6 +830,36 @@ def test_bench_of_a_pid(mpbench, tmp_path):
     assert m["syscalls.total"]["totals"] == [0, 0]
 
 
+@pytest.mark.parametrize("choice, target, told", [
+    ("port:{port}/tcp", "tftp://127.0.0.1:{port}/x", "nobody on this machine listens on port {port}/tcp; start the server first"),
+    ("server", "tftp://192.0.2.1:{port}/x", "no process of this machine is known behind any target")])
+def test_bench_refuses_to_begin_where_nobody_can_be_counted(mpbench, choice, target, told):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server, socket.socket() as other:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        try:
+            other.bind(("127.0.0.1", port))  # and does not listen; nobody else can
+        except OSError:
+            pass
+        r = mpbench("bench-tftp", "--syscalls=" + choice.format(port=port), "--case", "read", "--timeout", "60",
+                    target.format(port=port))
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.recv(1)  # nothing was asked of it
+    assert (r.returncode, r.stdout) == (3, "")
+    assert "--syscalls: " + told.format(port=port) in r.stderr and r.stderr.count("\n") == 1
+
+
+def test_bench_names_the_owner_of_a_port_that_cannot_be_seen(installed, start):
+    give_capabilities(installed)
+    port = free_udp_port()
+    start([ECHO, "plain", str(port)])
+    wait_udp(port)
+    r = subprocess.run([*NOBODY, installed / "mpbench", "bench-tftp", "--syscalls", f"tftp://127.0.0.1:{port}/x"],
+                       capture_output=True, text=True, cwd="/", stdin=subprocess.DEVNULL, timeout=60)
+    assert r.returncode == 3 and "root" in r.stderr and "--syscalls=pid:PID" in r.stderr
+
+
 def test_bench_without_privilege(installed):
     words = [*NOBODY, installed / "mpbench", "bench-repl", "--case", "exec", "--runs", "2", "-n", "5", "--json"]
     kw = dict(capture_output=True, text=True, cwd="/", stdin=subprocess.DEVNULL, timeout=60)
