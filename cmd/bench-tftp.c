@@ -25,6 +25,7 @@ static const struct opt request_opts[] = {
 	OPT_FLAG_ROW(0, "netascii", OPT_WHAT, struct tftp_request_opts, netascii, "translate line ends"),
 	OPT_DURATION_ROW(0, "retransmit", OPT_WHAT, struct tftp_request_opts, retransmit_ns, "TIME", "our own first time-out; it doubles", .min = 1000000, .max = UINT64_C(255000000000)),
 	OPT_U32_ROW(0, "retries", OPT_WHAT, struct tftp_request_opts, retries, "N", "repetitions before giving up", .max = 100),
+	OPT_FLAG_ROW(0, "spin", OPT_WHAT, struct tftp_request_opts, spin, "one client in lockstep: ask for the answer where that is quicker than to sleep"),
 	OPT_END,
 };
 

@@ -260,6 +260,7 @@ static int add_cell(struct tftp_cases *c, struct tftp_target *target, const stru
 	}
 	cell->plan.alone = at->concurrency <= o->plan.threads && !o->plan.rate &&
 			   !impair_is_on(&cell->plan.out) && !impair_is_on(&cell->plan.in);
+	cell->plan.spin = o->request.spin;
 	cell->plan.no_timing = at->kind == TFTP_KIND_OPTIONS;
 	if (at->kind == TFTP_KIND_STORM)
 		ec.fixed_iterations = at->concurrency;

@@ -11,7 +11,7 @@
 
 /* The request and our own patience. */
 struct tftp_request_opts {
-	bool tsize, netascii;
+	bool tsize, netascii, spin;
 	uint32_t option_timeout, retries;
 	int rollover;
 	uint64_t retransmit_ns;

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -118,4 +120,14 @@ int64_t tftp_content_check(struct tftp_content *c, uint64_t offset, const uint8_
 		return (int64_t)(offset + i);
 	}
 	return n < len ? (int64_t)c->size : -1;
+}
+
+void tftp_content_describe(const struct tftp_content *c, uint64_t at, char *out, size_t size)
+{
+	if (c->recording)
+		snprintf(out, size, "file too large to keep (%" PRIu64 " bytes)", c->size);
+	else if (at >= c->size)
+		snprintf(out, size, "more than the %" PRIu64 " bytes expected", c->size);
+	else
+		snprintf(out, size, "byte %" PRIu64 " is wrong", at);
 }

@@ -29,3 +29,5 @@ void tftp_content_sha256(const struct tftp_content *c, char out[65]);
  * is the size for bytes beyond the end (and for a recording that grew too large). */
 int64_t tftp_content_check(struct tftp_content *c, uint64_t offset, const uint8_t *bytes,
 			   size_t len);
+/* Why what tftp_content_check found at `at` is wrong, for people. */
+void tftp_content_describe(const struct tftp_content *c, uint64_t at, char *out, size_t size);

@@ -13,6 +13,7 @@
 #include "peer/tftp-gather.h"
 #include "peer/tftp-group.h"
 #include "peer/tftp-socket.h"
+#include "peer/tftp-spin.h"
 #include "proto/netascii.h"
 
 const char *const tftp_sub_names[] = { "block_rtt", "client_turnaround", NULL };
@@ -53,6 +54,7 @@ struct tftp_session {
 	struct transfer slot[2];
 	unsigned now; /* slot of the present transfer */
 	bool busy, closing;
+	struct tftp_spin spin;
 	struct timer kick; /* waiting in the socket begins from the loop, and the dally ends */
 	uint64_t sent_ns;
 	char detail[256];
@@ -223,27 +225,15 @@ static uint32_t client_send_blocks(void *ctx, uint64_t first, uint32_t count)
 	return done;
 }
 
-static void corrupt(struct transfer *t, uint64_t at)
-{
-	struct tftp_content *c = t->session->plan->content;
-
-	if (c->recording)
-		snprintf(t->corrupt, sizeof(t->corrupt),
-			 "file too large to keep (%" PRIu64 " bytes)", c->size);
-	else if (at >= c->size)
-		snprintf(t->corrupt, sizeof(t->corrupt), "more than the %" PRIu64 " bytes expected",
-			 c->size);
-	else
-		snprintf(t->corrupt, sizeof(t->corrupt), "byte %" PRIu64 " is wrong", at);
-	tftp_client_abort(&t->client, TFTP_CORRUPT, t->corrupt, t->came_ns);
-}
-
 static void check(struct transfer *t, uint64_t offset, const uint8_t *data, size_t len)
 {
-	int64_t at = tftp_content_check(t->session->plan->content, offset, data, len);
+	struct tftp_content *c = t->session->plan->content;
+	int64_t at = tftp_content_check(c, offset, data, len);
 
-	if (at >= 0)
-		corrupt(t, (uint64_t)at);
+	if (at < 0)
+		return;
+	tftp_content_describe(c, (uint64_t)at, t->corrupt, sizeof(t->corrupt));
+	tftp_client_abort(&t->client, TFTP_CORRUPT, t->corrupt, t->came_ns);
 }
 
 static void check_text(struct transfer *t, const uint8_t *data, size_t len, bool last)
@@ -476,7 +466,25 @@ static void gather(struct transfer *t)
 		nanosleep(&ts, NULL); /* a signal ends it */
 }
 
-/* Waits in the socket for a slice of time, then lets the loop look at the rest. */
+/* Waits in the socket, or asks it again and again while that is the quicker way. */
+static bool await(struct transfer *t, uint64_t now)
+{
+	struct tftp_session *s = t->session;
+	bool asks = s->spin.asks, came = false;
+
+	if (!s->plan->spin || t->client.state != TFTP_RUNNING || t->client.windowsize > 1)
+		return read_batch(t, MSG_WAITFORONE);
+	while (asks && !came && stamp(t) - now < TFTP_SPIN_NS)
+		came = read_batch(t, MSG_DONTWAIT);
+	asks &= !came;
+	if (!came)
+		came = read_batch(t, MSG_WAITFORONE);
+	if (came)
+		tftp_spin_came(&s->spin, ns_since(now, t->came_ns), asks);
+	return came;
+}
+
+/* Waits for a slice of time, then lets the loop look at the rest. */
 static void drive(struct timer *timer, uint64_t now)
 {
 	struct tftp_session *s = CONTAINER_OF(timer, struct tftp_session, kick);
@@ -484,7 +492,7 @@ static void drive(struct timer *timer, uint64_t now)
 	uint64_t until = now + SLICE_MS * NS_PER_MS;
 
 	while (s->busy && now < until) {
-		bool came = read_batch(t, MSG_WAITFORONE);
+		bool came = await(t, now);
 
 		if (came)
 			now = t->came_ns;
@@ -534,13 +542,14 @@ static int begin_impair(struct transfer *t, struct err *e)
 	return impair_new(&t->in, s->base.loop, &p->in, seed + 1, arrive_late, t, e);
 }
 
-static void answer_trouble(struct tftp_session *s, const struct err *e)
+/* Of something that took no time; failure NULL: it is as it should be. */
+static void answer(struct session *base, const char *failure, const char *detail)
 {
-	struct outcome o = { .failure = "no-socket", .detail = e->msg };
+	struct outcome o = { .failure = failure, .detail = detail };
 
-	s->busy = false;
-	o.sent_ns = o.done_ns = loop_now(s->base.loop);
-	s->base.done(&s->base, &o);
+	o.sent_ns = o.done_ns = loop_now(base->loop);
+	o.first_ns = failure ? 0 : o.done_ns;
+	base->done(base, &o);
 }
 
 static void session_start(struct session *base)
@@ -558,7 +567,8 @@ static void session_start(struct session *base)
 	if (open_socket(t, &e) < 0 || begin_impair(t, &e) < 0) {
 		t->live = t->fd >= 0;
 		transfer_close(t);
-		answer_trouble(s, &e);
+		s->busy = false;
+		answer(base, "no-socket", e.msg);
 		return;
 	}
 	s->sent_ns = loop_now(base->loop);
@@ -567,14 +577,6 @@ static void session_start(struct session *base)
 		timer_set(base->loop, &s->kick, 0, drive);
 	else
 		settle(t);
-}
-
-static void answer_simple(struct session *base)
-{
-	struct outcome o = { 0 };
-
-	o.sent_ns = o.first_ns = o.done_ns = loop_now(base->loop);
-	base->done(base, &o);
 }
 
 static void session_cancel(struct session *base)
@@ -596,7 +598,7 @@ static void dally_over(struct timer *timer, uint64_t now)
 	(void)now;
 	transfer_close(&s->slot[0]);
 	transfer_close(&s->slot[1]);
-	answer_simple(&s->base);
+	answer(&s->base, NULL, NULL);
 }
 
 /* A server that did not hear the last ACK is answered for a while, so that its slot is free for the next run. */
@@ -610,7 +612,7 @@ static void session_close(struct session *base)
 		timer_set(base->loop, &s->kick, loop_now(base->loop) + wait, dally_over);
 		return;
 	}
-	answer_simple(base);
+	answer(base, NULL, NULL);
 }
 
 static void session_free(struct session *base)
@@ -628,17 +630,14 @@ static void session_free(struct session *base)
 static void session_open(struct session *base)
 {
 	struct tftp_session *s = session_of(base);
-	struct outcome o = { .failure = s->plan->dead_word, .detail = s->plan->dead_detail };
+	const char *word = s->plan->dead_word, *detail = s->plan->dead_detail;
 
-	if (!o.failure && s->group->silent > SILENT_MAX + s->group->members)
-		o = (struct outcome){ .failure = "no-reply", .detail = "the server fell silent" };
-	if (!o.failure) {
-		answer_simple(base);
-		return;
+	if (!word && s->group->silent > SILENT_MAX + s->group->members) {
+		word = "no-reply";
+		detail = "the server fell silent";
 	}
-	base->broken = true;
-	o.sent_ns = o.done_ns = loop_now(base->loop);
-	base->done(base, &o);
+	base->broken |= word != NULL;
+	answer(base, word, word ? detail : NULL);
 }
 
 static const struct session_ops session_ops = {

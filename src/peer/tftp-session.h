@@ -40,6 +40,7 @@ struct tftp_plan {
 	struct tftp_content
 		*content; /* read: what must come (or a recording); write: what is sent */
 	bool alone; /* one session in its thread, closed loop: wait in the socket, not in epoll */
+	bool spin; /* in lockstep, and alone: ask for the next packet where that is quicker than to sleep */
 	bool no_timing;		      /* leave the block times out */
 	struct impair_params out, in; /* the client's own bad link; all zero: none */
 	uint64_t seed;

@@ -530,7 +530,8 @@ def test_usage(mpbench):
     ["-b", "512,1428", "-w", "1,16", "-c", "1,4"], ["--netascii", "--size", "20K"], ["--case", "request", "--rate", "200", "-c", "4"],
     ["builtin:?single-port=yes", "b=builtin:?batch=off", "--size", "100K", "-c", "5"],
     ["--rollover", "1", "-b", "8", "--size", "530K", "--runs", "1", "-n", "1", "--warmup", "0"],
-    ["--threads", "2", "-c", "6", "--case", "request"], ["--case", "request", "--find-max", "--max-p99", "10s", "-c", "8"],
+    ["--spin", "--case", "read,write", "--size", "1M", "-b", "512", "-w", "1,4"], ["--threads", "2", "-c", "6", "--case", "request"],
+    ["--case", "request", "--find-max", "--max-p99", "10s", "-c", "8"],
     ["--case", "request", "--find-max=rate", "--rate", "100"]])
 def test_builtin(words, mpbench):
     r = mpbench("bench-tftp", "--json", "--runs", "2", "-n", "4", *words)
