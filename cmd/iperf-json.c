@@ -480,8 +480,14 @@ void iperf_json_stream_interval(void *ctx, const struct iperf_row *rows, unsigne
 
 void iperf_json_stream_end(const struct iperf_cell *cell)
 {
+	const struct iperf3_results *peer = &cell->last.theirs;
 	struct err e = { 0 };
 
+	if (cell->plan.client.params.get_server_output && peer->server_output)
+		print_event(peer->output_is_json ? "server_output_json" : "server_output_text",
+			    peer->output_is_json
+				    ? json_loads(peer->server_output, JSON_DECODE_ANY, NULL)
+				    : json_outside_text(peer->server_output));
 	print_event("end", end_json(cell, &cell->last, &e));
 }
 

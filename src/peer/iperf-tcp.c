@@ -17,15 +17,17 @@
 #include "peer/iperf-pace.h"
 #include "peer/iperf-stream.h"
 
-enum { PIPE_BYTES = 1 << 20, COMPLETIONS_EVERY = 16, POLL_MS = 20 };
+enum { HUGE_PAGE = 2 << 20, PIPE_BYTES = 1 << 20, COMPLETIONS_EVERY = 16, POLL_MS = 20 };
 /* A stall is caught up as far as this. */
 #define PACE_DEPTH (100 * NS_PER_MS)
 
 /* What a sender works with. */
 struct sender {
 	struct iperf_stream *s;
-	uint8_t *block; /* mapped, len bytes */
+	uint8_t *block; /* len bytes of the mapping */
 	size_t len;
+	void *mapping;
+	size_t mapped;
 	int pipe[2], file; /* of page references; -1 */
 	int source;	   /* what is sent instead of the pattern; -1 */
 	size_t in_pipe;	   /* bytes that wait in the pipe */
@@ -36,8 +38,8 @@ struct sender {
 
 static void sender_done(struct sender *x)
 {
-	if (x->block)
-		munmap(x->block, x->len);
+	if (x->mapping)
+		munmap(x->mapping, x->mapped);
 	fd_close(&x->pipe[0]);
 	fd_close(&x->pipe[1]);
 	fd_close(&x->file);
@@ -60,6 +62,25 @@ static int open_file(struct sender *x)
 	return x->file < 0 || write(x->file, x->block, x->len) != (ssize_t)x->len ? -1 : 0;
 }
 
+/* Page references to one huge page are neighbours, which the kernel joins to few large fragments; small blocks need none. */
+static int map_block(struct sender *x)
+{
+	bool huge = x->copy == IPERF_VMSPLICE && x->len <= HUGE_PAGE;
+	void *at;
+
+	x->mapped = huge ? 2 * (size_t)HUGE_PAGE : x->len;
+	at = mmap(NULL, x->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (at == MAP_FAILED)
+		return -1;
+	x->mapping = at;
+	x->block = at;
+	if (huge) {
+		x->block += -(uintptr_t)at & (HUGE_PAGE - 1);
+		(void)madvise(x->block, HUGE_PAGE, MADV_HUGEPAGE);
+	}
+	return 0;
+}
+
 static int sender_init(struct sender *x, struct iperf_stream *s)
 {
 	const struct iperf_work *w = s->run->work;
@@ -74,11 +95,8 @@ static int sender_init(struct sender *x, struct iperf_stream *s)
 		if (x->source < 0)
 			return err_sys(&s->trouble, ERR_USAGE, "%s", w->file);
 	}
-	x->block = mmap(NULL, x->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (x->block == MAP_FAILED) {
-		x->block = NULL;
+	if (map_block(x) < 0)
 		return err_nomem(&s->trouble);
-	}
 	iperf_fill(x->block, x->len, w->repeating);
 	if ((x->copy == IPERF_VMSPLICE && open_pipe(x) < 0) ||
 	    (x->copy == IPERF_SENDFILE && open_file(x) < 0) ||

@@ -130,12 +130,12 @@ static void send_all(struct sender *x)
 	struct iperf_stream *s = x->s;
 	const struct iperf_work *w = s->run->work;
 	struct iperf_pace pace;
-	unsigned paced_most = x->most < PACED_MAX ? x->most : PACED_MAX;
 
 	iperf_pace_init(&pace, w->rate, PACE_DEPTH, s->run->start_ns);
 	while (iperf_stream_goes_on(s)) {
 		uint64_t now = clock_now(), wait = w->rate ? iperf_pace_wait(&pace, now) : 0;
-		unsigned n;
+		/* fewer once the path has refused to cut */
+		unsigned paced_most = x->most < PACED_MAX ? x->most : PACED_MAX, n;
 		int sent;
 
 		if (wait && !iperf_stream_sleep(s, wait))

@@ -437,6 +437,57 @@ def test_losses_are_exact(mpbench, measure, serving, drop, dup, swap):
             assert one["datagrams"] == 220
 
 
+def test_a_path_that_cannot_cut(mpbench, netns):
+    """Datagrams beyond the MTU are not cut by the kernel: each is sent alone, all of them arrive, and it is said."""
+    ns = netns()
+    ns.run("ip", "link", "set", "lo", "mtu", "1500")
+    serve = subprocess.Popen(ns.words(mpbench.path, "iperf", "--server", "-1"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             text=True)
+    assert "serving" in serve.stdout.readline()
+    r = ns.run(mpbench.path, "iperf", "--json", "--runs", "1", "-u", "-b", "100M", "-l", "8192", "-k", "200", "--gso", "on",
+               "iperf3://127.0.0.1")
+    serve.communicate(timeout=60)
+    document, f = flows(r)
+    assert f["up"]["datagrams"] == f["up"]["unique"] == 200
+    assert document["extensions"]["iperf"]["cells"][0]["gso_refused"]
+    assert "gso-refused" in [w["code"] for w in document["warnings"]]
+
+
+def test_placement_and_ports(measure, serving, port):
+    """Where streams run and from which ports they come is as asked for, and stands in the document."""
+    server, cpu = serving(), max(os.sched_getaffinity(0))
+    for _ in range(10):  # the port is free now; somebody may take it before we do
+        at = port()
+        r = measure("--bytes", "1M", "-A", f"{cpu},{cpu}", "--cport", str(at), "--no-delay", "--window", "256K", "--mss", "1200", server.url)
+        if r.returncode == 0:
+            break
+    document, f = flows(r)
+    cell = document["extensions"]["iperf"]["cells"][0]
+    [stream] = cell["streams"]
+    assert stream["cpu"] == cpu and stream["local"] == f"127.0.0.1:{at}"
+    assert 1100 < cell["mss"] <= 1200 and cell["sndbuf"] == 2 * 256 << 10
+    [test] = server.tests(1)
+    assert test["parameters"]["server_affinity"] == cpu and test["parameters"]["nodelay"]
+    assert test["parameters"]["window"] == 256 << 10 and test["parameters"]["MSS"] == 1200
+
+
+def test_pacing(measure, serving):
+    """The error of the rate is in the document: no less than what the numbers say."""
+    for row in (["-b", "20M", "-l", "8K"], ["-u", "-b", "20M"], ["-b", "20M/10", "-l", "4K", "-R"]):
+        document, f = flows(measure("-t", "0.5", *row, serving().url))
+        [one] = f.values()
+        rate = one["sent_bytes"] * 8e9 / one["sent_ns"]
+        assert abs(value(document, "pacing_error") - abs(rate / 20e6 - 1)) < 1e-3
+
+
+def test_system_calls_per_gb(measure):
+    document, f = flows(measure("--bytes", "8M", "--syscalls=server,auto", "builtin:"))
+    metrics = document["benchmarks"][0]["metrics"]
+    if "syscalls.total" not in metrics:
+        pytest.skip("system calls cannot be counted here")
+    assert value(document, "syscalls_per_gb") == pytest.approx(value(document, "syscalls.total") / (8 << 20) * 1e9)
+
+
 @pytest.mark.quiet
 def test_latency_under_load(mpbench, netns):
     """A bottleneck of 100 Mbit/s with a queue of 50 ms between two hosts, all of them namespaces."""
