@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "peer/iperf-socket.h"
@@ -98,6 +99,10 @@ void iperf_test_stop(struct iperf_test *t)
 	iperf_test_end(t);
 	atomic_store(&t->run.phase, IPERF_STOPPED);
 	t->stopped = true;
+	/* who waits for bytes need not wait out his slice; what is queued can be read all the same */
+	for (unsigned i = 0; i < t->n; i++)
+		if (!t->work.udp && !t->stream[i].sends)
+			(void)shutdown(t->stream[i].fd, SHUT_RD);
 	for (unsigned i = 0; i < t->n; i++) {
 		iperf_stream_join(&t->stream[i]);
 		iperf_stream_look(&t->stream[i], t->counted_ns);

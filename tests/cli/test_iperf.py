@@ -582,7 +582,7 @@ def test_one_off(mpbench, measure, serving):
 def test_many_tests_leak_nothing(measure, serving):
     """Tests in a row within one client and one server: descriptors and memory stay where they were."""
     server = serving("-q")
-    r = measure("--bytes", "64K", "-n", "100", server.url)
+    r = measure("--bytes", "64K", "-n", "100", server.url, timeout=280)
     document, f = flows(r)
     assert document["benchmarks"][0]["runs"][0]["ok"] == 100
     pid = server.child.pid
