@@ -1,10 +1,14 @@
 """mpbench bridge: sessions, soft resets, records."""
+import fcntl
 import json
 import os
+import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -85,6 +89,65 @@ def test_chardelay_makes_packets_of_pieces(bridge, tmp_path):
     assert counts["bytes"] in (100, 101)
     assert counts["added_latency_ns"]["min"] >= 300e6
     assert sum(counts["added_latency_ns"]["hist"]["count"]) == counts["pieces"]
+
+
+TCGETS2 = 0x802C542A
+BUSY = """
+import os, time, tty
+print(">>> ", end="", flush=True)
+while True:
+    try:
+        time.sleep(1000)
+    except KeyboardInterrupt:
+        print("stopped\\r\\n>>> ", end="", flush=True)
+"""
+
+
+@pytest.mark.parametrize("port", ["raw", "rfc2217", "pty"])
+def test_ctrl_c_reaches_running_code(bridge, tmp_path, port):
+    program = tmp_path / "busy.py"
+    program.write_text(BUSY)
+    b = bridge(f"exec:/usr/bin/python3 {program}", "--pty", tmp_path / "port", "--break", "interrupt")
+    if port == "pty":
+        fd = os.open(tmp_path / "port", os.O_RDWR | os.O_NOCTTY)
+        os.write(fd, b"\x03")
+        got = b""
+        while not got.endswith(b"stopped\r\n>>> "):
+            got += os.read(fd, 1000)
+        os.close(fd)
+        return
+    with b.connect(getattr(b, port)) as s:
+        s.sendall(b"\x03")
+        until(s, b"stopped\r\n>>> ")
+        if port == "rfc2217":
+            s.sendall(b"\xff\xfb\x2c" + b"\xff\xfa\x2c\x05\x05\xff\xf0")
+            until(s, b"stopped\r\n>>> ")
+
+
+def test_a_pty_as_the_link(bridge, tmp_path, peer_python):
+    """What another program holds the other end of: settings reach it, bytes go both ways, unchanged."""
+    master, slave = pty.openpty()
+    link = tmp_path / "link"
+    link.symlink_to(os.ttyname(slave))
+    b = bridge(os.fspath(link), "-v")
+    code = ("import serial, sys; s = serial.serial_for_url(sys.argv[1], baudrate=9600, stopbits=2, timeout=20);"
+            "s.write(bytes(range(256)));"
+            "assert s.read(256) == bytes(range(255, -1, -1)); s.close()")
+    client = subprocess.Popen([*peer_python("python3-serial", "serial"), "-c", code, f"rfc2217://127.0.0.1:{b.rfc2217}"])
+    got = b""
+    while len(got) < 256:
+        got += os.read(master, 1000)
+    assert got == bytes(range(256))
+    # struct termios2: four words of flags, the line's discipline, 19 characters, the two rates
+    told = struct.unpack("4I20x2I", fcntl.ioctl(slave, TCGETS2, bytes(44)))
+    assert told[4:] == (9600, 9600) and told[2] & termios.CSTOPB
+    os.write(master, bytes(range(255, -1, -1)))
+    assert client.wait(timeout=60) == 0
+    for words in ("baud 9600", "stop bits 2"):
+        b.wait_for(words)
+    assert b.stop() == 143
+    os.close(master)
+    os.close(slave)
 
 
 def test_a_trace_is_a_device(bridge, mpbench, tmp_path):
