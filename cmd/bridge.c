@@ -11,6 +11,7 @@
 #include "base/version.h"
 #include "bridge-report.h"
 #include "cmd.h"
+#include "common.h"
 #include "io/service.h"
 #include "io/sock.h"
 #include "peer/bridge.h"
@@ -293,6 +294,8 @@ static int run(int argc, char **argv, struct err *e)
 		return err_set(
 			e, ERR_USAGE, "operand",
 			"a link to what? (mpbench bridge exec:micropython, or /dev/ttyACM0)");
+	if (o.output && common_check_output("-o", o.output, e) < 0)
+		return -1;
 	if (target_parse(&t, link, e) < 0 || target_label(&t, 1, e) < 0)
 		return -1;
 	if (t.n_members != 1)

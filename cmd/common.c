@@ -122,7 +122,7 @@ static int check_labels(const struct opt_strings *labels, struct err *e)
 }
 
 /* Half a minute of measuring is too much to find out that its result cannot be kept. */
-static int check_output(const char *path, struct err *e)
+int common_check_output(const char *option, const char *path, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	CLEANUP_FREE char *dir = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
@@ -134,9 +134,9 @@ static int check_output(const char *path, struct err *e)
 		return err_nomem(e);
 	if (*path == '\0' || (slash && slash[1] == '\0') ||
 	    (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
-		return err_set(e, ERR_USAGE, "output", "-o: '%s' is not a file name", path);
+		return err_set(e, ERR_USAGE, "output", "%s: '%s' is not a file name", option, path);
 	if (access(dir, W_OK | X_OK) < 0)
-		return err_sys(e, ERR_INTERNAL, "-o %s: cannot write into %s", path, dir);
+		return err_sys(e, ERR_INTERNAL, "%s %s: cannot write into %s", option, path, dir);
 	return 0;
 }
 
@@ -169,7 +169,7 @@ int common_init(struct common *c, const struct common_opts *opts, const char *su
 	*c = (struct common){ .opts = opts, .subcommand = subcommand };
 	if (check_labels(&opts->labels, e) < 0 ||
 	    (opts->output && rank_expand(opts->output, &c->output, e) < 0) ||
-	    (c->output && check_output(c->output, e) < 0) ||
+	    (c->output && common_check_output("-o", c->output, e) < 0) ||
 	    (opts->start_at && check_start(opts->start_at, e) < 0))
 		return -1;
 	c->warning = calloc(COMMON_WARNINGS_MAX, sizeof(*c->warning));

@@ -58,6 +58,8 @@ struct common {
 	size_t n_warnings, dropped;
 };
 
+/* Whether a file can be written there in the end: a name, in a directory that takes it; "-" is standard output. */
+int common_check_output(const char *option, const char *path, struct err *e) ERR_MUST_CHECK;
 /* Checks the options (labels, the directory of -o, --start-at) before anything is measured. */
 int common_init(struct common *c, const struct common_opts *opts, const char *subcommand,
 		struct err *e) ERR_MUST_CHECK;

@@ -459,6 +459,8 @@ static int check(const struct rpc_opts *o, size_t n, struct session *s, struct e
 	if (!o->read && !o->listen && !n)
 		return err_set(e, ERR_USAGE, "usage",
 			       "where shall the client come in? (--listen PORT)");
+	if (o->chrome && common_check_output("--trace", o->chrome, e) < 0)
+		return -1;
 	if (o->read)
 		return 0;
 	if (address_parse("--listen", o->listen ? o->listen : "0", "127.0.0.1", SOCK_STREAM,

@@ -268,3 +268,9 @@ def test_usage(mpbench, args, words):
     assert done.returncode == 2
     assert words in done.stderr
     assert done.stderr.count("\n") <= 3
+
+
+def test_a_document_that_cannot_be_written_is_told_at_once(mpbench):
+    done = mpbench("bridge", "--raw", "0", "--rfc2217", "0", "-o", "/nowhere/x.json", "builtin:")
+    assert done.returncode == 5
+    assert "/nowhere/x.json" in done.stderr

@@ -320,6 +320,8 @@ def test_a_command_that_cannot_run(mpbench, service, words, status):
     assert "cannot run" in done.stderr
     done = mpbench("trace-rpc", "--to", "nonsense", "--", "true")
     assert done.returncode == 125
+    done = mpbench("trace-rpc", "--to", f"127.0.0.1:{service}", "--trace", "/nowhere/x", "--", "echo", "was run")
+    assert done.returncode == 125 and "/nowhere/x" in done.stderr and not done.stdout
     done = mpbench("trace-rpc", "--to", f"127.0.0.1:{service}", "--", "true")
     assert "made no connection" in done.stderr
 
