@@ -2,6 +2,7 @@
 
 A goal is met when at least 10 pairs put the ratio at or beyond it; a miss is reported as a miss.
 """
+import atexit
 import itertools
 import json
 import math
@@ -58,11 +59,17 @@ def go_first():
     Where sessions are scheduled in groups (autogroup) a nice value counts only inside its own group, so the group's is set."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -20)
-        with open("/proc/self/autogroup", "w") as f:
-            f.write("-20")
+        group("-20")
     except OSError:
         return False
+    # the session is the caller's, and goes on
+    atexit.register(group, "0")
     return True
+
+
+def group(nice):
+    with open("/proc/self/autogroup", "w") as f:
+        f.write(nice)
 
 
 class Goals:

@@ -53,7 +53,8 @@ def test_trace_rpc(peer_python, tmp_path):
     goals = Goals("trace-rpc")
     go_first()
     python = peer_python("python3-rpyc", "rpyc")
-    server = subprocess.Popen([*python, SERVICE, tmp_path / "port"], start_new_session=True)
+    server = subprocess.Popen([*python, SERVICE, tmp_path / "port"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, start_new_session=True)
     port = wait_for(tmp_path / "port", r"^(\d+)$")[1]
     running = [server]
 

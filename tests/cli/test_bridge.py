@@ -130,7 +130,7 @@ def test_a_pty_as_the_link(bridge, tmp_path, peer_python):
     link = tmp_path / "link"
     link.symlink_to(os.ttyname(slave))
     b = bridge(os.fspath(link), "-v")
-    code = ("import serial, sys; s = serial.serial_for_url(sys.argv[1], baudrate=9600, stopbits=2, timeout=20);"
+    code = ("import serial, sys; s = serial.serial_for_url(sys.argv[1], baudrate=9600, stopbits=2, timeout=60);"
             "s.write(bytes(range(256)));"
             "assert s.read(256) == bytes(range(255, -1, -1)); s.close()")
     client = subprocess.Popen([*peer_python("python3-serial", "serial"), "-c", code, f"rfc2217://127.0.0.1:{b.rfc2217}"])

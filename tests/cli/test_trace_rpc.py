@@ -294,6 +294,53 @@ def test_usr1_shows_what_there_is_so_far(start, mpbench, python, service, tmp_pa
     assert seen["connections"] == 1
 
 
+def test_passing_on_does_not_wait_for_the_decoder(start, mpbench, tmp_path):
+    """Nobody reads what it prints: its thread is stuck, and more passes than the queue to it holds."""
+    server, out, err = echo_server(), tmp_path / "stuck.json", tmp_path / "stuck.err"
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with pytest.raises(BlockingIOError):
+        while os.write(writer, bytes(4096)):
+            pass
+    os.set_blocking(writer, True)
+    with open(err, "wb") as e:
+        process = start([mpbench.path, "trace-rpc", "--listen", "0", "-o", out, "--to", f"127.0.0.1:{server.getsockname()[1]}"],
+                        stdout=writer, stderr=e)
+    end = time.monotonic() + 30
+    while not (told := re.search(r"trace-rpc on .*:(\d+)\n", err.read_text())):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    # a PING of 5.x with 1 MiB in it; to its sender that is a PING too
+    data = os.urandom(1 << 20)
+    payload = b"\x12\x51\x50\x11\x51\x11\x51\x10\x0f" + struct.pack(">I", len(data)) + data
+    frame = struct.pack(">IB", len(payload), 0) + payload + b"\n"
+    with socket.create_connection(("127.0.0.1", int(told[1])), timeout=60) as s:
+        process.send_signal(signal.SIGUSR1)
+        for _ in range(40):
+            sender = threading.Thread(target=s.sendall, args=(frame,))
+            sender.start()
+            assert receive(s, len(frame)) == frame
+            sender.join()
+    os.close(writer)
+    process.send_signal(signal.SIGTERM)
+    while os.read(reader, 65536):
+        pass
+    os.close(reader)
+    server.close()
+    assert process.wait(timeout=60) == 0
+    seen = json.loads(out.read_text())["extensions"]["trace_rpc"]
+    assert (seen["not_seen_whole"], seen["not_decoded"]) == (1, 0)
+
+
+def receive(s, n):
+    got = bytearray()
+    while len(got) < n:
+        piece = s.recv(n - len(got))
+        assert piece
+        got += piece
+    return bytes(got)
+
+
 def test_several_connections_and_a_server_that_is_not_there(start, mpbench, python, service, port, tmp_path):
     t = Tracer(start, mpbench, tmp_path, "--to", f"127.0.0.1:{service}")
     code = ("import sys, rpyc\ncs = [rpyc.connect('127.0.0.1', int(sys.argv[1])) for _ in range(20)]\n"

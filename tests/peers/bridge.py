@@ -28,21 +28,21 @@ class Bridge:
         with open(self.err.name) as f:
             return f.read()
 
-    def wait_for(self, pattern, count=1, seconds=20):
+    def wait_for(self, pattern, count=1, seconds=60):
         end = time.monotonic() + seconds
         while len(re.findall(pattern, self.log())) < count:
             assert self.process.poll() is None and time.monotonic() < end, f"no {pattern!r} in:\n{self.log()}"
             time.sleep(0.005)
 
     def connect(self, port=None):
-        s = socket.create_connection(("127.0.0.1", port or self.raw), timeout=20)
+        s = socket.create_connection(("127.0.0.1", port or self.raw), timeout=60)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 
     def stop(self, sign=signal.SIGTERM):
         if self.process.poll() is None:
             self.process.send_signal(sign)
-        status = self.process.wait(timeout=20)
+        status = self.process.wait(timeout=60)
         self.err.close()
         return status
 
