@@ -73,8 +73,8 @@ static uint32_t window_of(const struct tftp_cell *cell)
 /* Cells that differ in block size and window only. */
 static bool same_grid(const struct tftp_cell *a, const struct tftp_cell *b)
 {
-	return a->plan.lock && b->plan.lock && a->target == b->target && a->kind == b->kind &&
-	       a->size == b->size && a->concurrency == b->concurrency &&
+	return a->plan.groups.lock && b->plan.groups.lock && a->target == b->target &&
+	       a->kind == b->kind && a->size == b->size && a->concurrency == b->concurrency &&
 	       strcmp(a->file, b->file) == 0;
 }
 
@@ -104,7 +104,7 @@ static bool grid_of(const struct tftp_cases *c, const struct measurement *m, siz
 {
 	memset(g, 0, sizeof(*g));
 	g->best = SIZE_MAX;
-	if (!c->cell[first]->plan.lock || c->cell[first]->kind == TFTP_KIND_OPTIONS ||
+	if (!c->cell[first]->plan.groups.lock || c->cell[first]->kind == TFTP_KIND_OPTIONS ||
 	    c->cell[first]->kind == TFTP_KIND_REQUEST || c->opts->profiles.n)
 		return false;
 	for (size_t i = 0; i < c->n_cases && i < m->n; i++) {
@@ -307,7 +307,7 @@ int tftp_advice_add(struct tftp_cases *c, struct document *d, const struct measu
 	if (!g)
 		return err_nomem(e);
 	for (size_t i = 0; i < c->n_cases && i < m->n; i++) {
-		if (!c->cell[i]->plan.lock)
+		if (!c->cell[i]->plan.groups.lock)
 			continue;
 		if (grid_of(c, m, i, g) && g->best != SIZE_MAX && advise_grid(c, d, m, g, e) < 0)
 			return -1;

@@ -63,7 +63,7 @@ static struct tftp_cell *cell_of(struct tftp_cases *c, const struct engine_case 
 {
 	for (size_t i = 0; i < c->n_cases; i++) {
 		if (&c->cases[i] == ec)
-			return c->cell[i]->plan.lock ? c->cell[i] : NULL;
+			return c->cell[i]->plan.groups.lock ? c->cell[i] : NULL;
 	}
 	return NULL;
 }
@@ -260,7 +260,8 @@ int tftp_report_derive(void *ctx, struct measurement *m, struct err *e)
 	struct tftp_cases *c = ctx;
 
 	for (size_t i = 0; i < m->n && i < c->n_cases; i++) {
-		if (c->cell[i]->plan.lock && derive_cell(c->cell[i], &m->benchmark[i], e) < 0)
+		if (c->cell[i]->plan.groups.lock &&
+		    derive_cell(c->cell[i], &m->benchmark[i], e) < 0)
 			return -1;
 	}
 	return 0;
@@ -442,7 +443,7 @@ static json_t *extension(struct tftp_cases *c, struct err *e)
 	CLEANUP(json_decref) json_t *options = json_object();
 
 	for (size_t i = 0; i < c->n_cases; i++) {
-		if (c->cell[i]->plan.lock &&
+		if (c->cell[i]->plan.groups.lock &&
 		    json_push(cells, cell_json(c->cell[i], &c->cases[i], e), e) < 0)
 			return NULL;
 	}
@@ -494,7 +495,7 @@ int tftp_report_extend(void *ctx, struct document *d, const struct measurement *
 	struct tftp_cases *c = ctx;
 
 	for (size_t i = 0; i < c->n_cases; i++) {
-		if (c->cell[i]->plan.lock)
+		if (c->cell[i]->plan.groups.lock)
 			warn(c, c->cell[i], &c->cases[i]);
 	}
 	if (tftp_advice_add(c, d, m, e) < 0)

@@ -211,7 +211,7 @@ int tftp_search_all(void *ctx, struct err *e)
 	for (size_t i = 0; c->opts->find_max && i < c->n_cases; i++) {
 		struct tftp_cell *cell = c->cell[i];
 
-		if (!cell->plan.lock || cell->kind == TFTP_KIND_OPTIONS)
+		if (!cell->plan.groups.lock || cell->kind == TFTP_KIND_OPTIONS)
 			continue;
 		cell->search = calloc(1, sizeof(*cell->search));
 		if (!cell->search)

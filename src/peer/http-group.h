@@ -7,8 +7,7 @@ enum { HTTP_RECEIVE_SIZE = 256 << 10 };
 #define HTTP_STALL_NS UINT64_C(35000000)
 
 struct http_group {
-	struct loop *loop;
-	unsigned members;
+	struct group base;
 	struct http_curl *curl;
 	char *received; /* HTTP_RECEIVE_SIZE */
 	/* HTTP_STEADY: the body that all others are compared with, once `recorder` has had it whole */
@@ -16,7 +15,6 @@ struct http_group {
 	bool recorded;
 	const struct http_body *recorder;
 	struct http_tally tally;
-	struct http_group *next;
 };
 
 /* The group of that loop, made for its first session. */

@@ -7,6 +7,7 @@
 
 #include "io/session.h"
 #include "io/sock.h"
+#include "peer/group.h"
 #include "peer/http-curl.h"
 
 /* What happened in a window, summed over the sessions of a case. */
@@ -68,9 +69,7 @@ struct http_plan {
 	bool alone; /* one session in its thread, closed loop: wait in the socket, not in epoll */
 	bool count_sent, count_received; /* which bodies an outcome's bytes are */
 	unsigned sessions;		 /* how many at once, at most */
-	/* own: what the sessions of a thread share */
-	struct http_group *groups;
-	void *lock; /* pthread mutex */
+	struct groups groups;		 /* own: what the sessions of a thread share */
 };
 
 int http_plan_init(struct http_plan *p, struct err *e) ERR_MUST_CHECK;

@@ -6,31 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void *lock_new(void)
-{
-	pthread_mutex_t *lock = malloc(sizeof(pthread_mutex_t));
-
-	if (lock)
-		pthread_mutex_init(lock, NULL);
-	return lock;
-}
-
-static void lock_free(void *lock)
-{
-	if (lock)
-		pthread_mutex_destroy(lock);
-	free(lock);
-}
-
 int rpyc_facts_init(struct rpyc_facts *f, struct err *e)
 {
-	f->lock = lock_new();
-	return f->lock ? 0 : err_nomem(e);
+	f->lock = malloc(sizeof(pthread_mutex_t));
+	if (!f->lock)
+		return err_nomem(e);
+	pthread_mutex_init(f->lock, NULL);
+	return 0;
 }
 
 void rpyc_facts_done(struct rpyc_facts *f)
 {
-	lock_free(f->lock);
+	if (f->lock)
+		pthread_mutex_destroy(f->lock);
+	free(f->lock);
 	f->lock = NULL;
 }
 
@@ -90,102 +79,73 @@ enum rpyc_layout rpyc_facts_layout(struct rpyc_facts *f)
 	return layout;
 }
 
+static void release(struct group *base)
+{
+	struct rpyc_group *g = (struct rpyc_group *)base;
+
+	http_curl_free(g->curl);
+	rpyc_zip_free(g->zip);
+	g->curl = NULL;
+	g->zip = NULL;
+}
+
+static int fill(struct group *base, void *plan, struct err *e)
+{
+	struct rpyc_group *g = (struct rpyc_group *)base;
+	const struct rpyc_plan *p = plan;
+
+	if (rpyc_zip_new(&g->zip, e) < 0)
+		return -1;
+	return p->place ? http_curl_new(&g->curl, base->loop, p->sessions, e) : 0;
+}
+
+static const struct group_kind kind = { sizeof(struct rpyc_group), fill, release };
+
 int rpyc_plan_init(struct rpyc_plan *p, struct err *e)
 {
-	p->groups = NULL;
-	p->lock = lock_new();
-	return p->lock ? 0 : err_nomem(e);
+	return groups_init(&p->groups, &kind, e);
 }
 
 void rpyc_plan_done(struct rpyc_plan *p)
 {
-	while (p->groups) {
-		struct rpyc_group *next = p->groups->next;
-
-		http_curl_free(p->groups->curl);
-		rpyc_zip_free(p->groups->zip);
-		free(p->groups);
-		p->groups = next;
-	}
-	lock_free(p->lock);
-	p->lock = NULL;
-}
-
-/* The group of that loop; else one that lost its last member, whose counts go on; else a new one. */
-static struct rpyc_group *find_group(struct rpyc_plan *p, struct loop *loop)
-{
-	struct rpyc_group *left = NULL;
-
-	for (struct rpyc_group *g = p->groups; g; g = g->next) {
-		if (g->members && g->loop == loop)
-			return g;
-		if (!g->members)
-			left = g;
-	}
-	if (!left) {
-		left = calloc(1, sizeof(*left));
-		if (!left)
-			return NULL;
-		left->next = p->groups;
-		p->groups = left;
-	}
-	left->loop = loop;
-	return left;
+	groups_done(&p->groups);
 }
 
 int rpyc_group_join(struct rpyc_plan *p, struct loop *loop, struct rpyc_group **out, struct err *e)
 {
-	struct rpyc_group *g;
-	int rc = 0;
+	struct group *g;
+	int rc = groups_join(&p->groups, loop, p, &g, e);
 
-	pthread_mutex_lock(p->lock);
-	g = find_group(p, loop);
-	if (!g)
-		rc = err_nomem(e);
-	else if (!g->zip)
-		rc = rpyc_zip_new(&g->zip, e);
-	if (rc == 0 && p->place && !g->curl)
-		rc = http_curl_new(&g->curl, loop, p->sessions, e);
-	if (rc == 0) {
-		g->members++;
-		*out = g;
-	}
-	pthread_mutex_unlock(p->lock);
+	*out = (struct rpyc_group *)g;
 	return rc;
 }
 
 void rpyc_group_leave(struct rpyc_plan *p, struct rpyc_group *g)
 {
-	pthread_mutex_lock(p->lock);
-	if (--g->members == 0) {
-		http_curl_free(g->curl);
-		rpyc_zip_free(g->zip);
-		g->curl = NULL;
-		g->zip = NULL;
-	}
-	pthread_mutex_unlock(p->lock);
+	groups_leave(&p->groups, &g->base);
+}
+
+static void collect(struct group *base, void *arg)
+{
+	struct rpyc_tally *t = &((struct rpyc_group *)base)->tally, *out = arg;
+
+	out->requests += t->requests;
+	out->round_trips += t->round_trips;
+	out->opened += t->opened;
+	out->reused += t->reused;
+	out->sent_bytes += t->sent_bytes;
+	out->received_bytes += t->received_bytes;
+	out->stalls += t->stalls;
+	out->compressed += t->compressed;
+	out->refs_received += t->refs_received;
+	out->refs_released += t->refs_released;
+	out->exceptions += t->exceptions;
+	out->served += t->served;
+	*t = (struct rpyc_tally){ 0 };
 }
 
 void rpyc_plan_collect(struct rpyc_plan *p, struct rpyc_tally *out)
 {
 	*out = (struct rpyc_tally){ 0 };
-	pthread_mutex_lock(p->lock);
-	for (struct rpyc_group *g = p->groups; g; g = g->next) {
-		struct rpyc_tally *t = &g->tally;
-
-		out->requests += t->requests;
-		out->round_trips += t->round_trips;
-		out->opened += t->opened;
-		out->reused += t->reused;
-		out->sent_bytes += t->sent_bytes;
-		out->received_bytes += t->received_bytes;
-		out->stalls += t->stalls;
-		out->compressed += t->compressed;
-		out->refs_received += t->refs_received;
-		out->refs_released += t->refs_released;
-		out->exceptions += t->exceptions;
-		out->served += t->served;
-		*t = (struct rpyc_tally){ 0 };
-	}
-	pthread_mutex_unlock(p->lock);
+	groups_each(&p->groups, collect, out);
 }

@@ -4,12 +4,10 @@
 #include "peer/rpyc-session.h"
 
 struct rpyc_group {
-	struct loop *loop;
-	unsigned members;
+	struct group base;
 	struct rpyc_zip *zip;
 	struct http_curl *curl; /* NULL without TLS */
 	struct rpyc_tally tally;
-	struct rpyc_group *next;
 };
 
 /* The group of that loop, made for its first session. */

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "io/session.h"
+#include "peer/group.h"
 #include "peer/rpyc-link.h"
 
 /* What an answer must be. Anything else is the failure "corrupt". */
@@ -68,13 +69,11 @@ struct rpyc_plan {
 	size_t n_exchanges;
 	unsigned
 		in_flight; /* requests sent before the first answer is waited for; one exchange: it is done so often */
-	bool python;	   /* GETATTR, CALL, DEL as conn.root.f() does; else one CALLATTR */
-	bool compress;	   /* as Python does */
-	bool fresh;	   /* a new connection for each operation */
-	size_t max_answer; /* bytes of one, inflated; what exceeds it is a bad answer */
-	/* own: what the sessions of a thread share */
-	struct rpyc_group *groups;
-	void *lock;
+	bool python;	      /* GETATTR, CALL, DEL as conn.root.f() does; else one CALLATTR */
+	bool compress;	      /* as Python does */
+	bool fresh;	      /* a new connection for each operation */
+	size_t max_answer;    /* bytes of one, inflated; what exceeds it is a bad answer */
+	struct groups groups; /* own: what the sessions of a thread share */
 };
 
 int rpyc_plan_init(struct rpyc_plan *p, struct err *e) ERR_MUST_CHECK;

@@ -1,25 +1,14 @@
 #include "peer/tftp-group.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { SLOTS = 64 };
 
-int tftp_plan_init(struct tftp_plan *p, struct err *e)
+static void release(struct group *base)
 {
-	pthread_mutex_t *lock = malloc(sizeof(pthread_mutex_t));
+	struct tftp_group *g = (struct tftp_group *)base;
 
-	if (!lock)
-		return err_nomem(e);
-	pthread_mutex_init(lock, NULL);
-	p->lock = lock;
-	p->groups = NULL;
-	return 0;
-}
-
-static void group_release(struct tftp_group *g)
-{
 	dgram_in_done(&g->one);
 	dgram_in_done(&g->many);
 	dgram_out_done(&g->out);
@@ -27,25 +16,13 @@ static void group_release(struct tftp_group *g)
 	g->packet = NULL;
 }
 
-void tftp_plan_done(struct tftp_plan *p)
+static int fill(struct group *base, void *plan, struct err *e)
 {
-	while (p->groups) {
-		struct tftp_group *next = p->groups->next;
-
-		group_release(p->groups);
-		free(p->groups);
-		p->groups = next;
-	}
-	if (p->lock)
-		pthread_mutex_destroy(p->lock);
-	free(p->lock);
-	p->lock = NULL;
-}
-
-static int group_fill(struct tftp_group *g, const struct tftp_plan *p, struct err *e)
-{
+	struct tftp_group *g = (struct tftp_group *)base;
+	const struct tftp_plan *p = plan;
 	bool window = (p->transfer.ask.set & TFTP_OPT_WINDOWSIZE) != 0;
 
+	g->silent = 0;
 	g->packet = malloc(TFTP_PACKET_MAX);
 	if (!g->packet)
 		return err_nomem(e);
@@ -55,57 +32,30 @@ static int group_fill(struct tftp_group *g, const struct tftp_plan *p, struct er
 	return window ? dgram_in_init(&g->many, SLOTS, TFTP_PACKET_MAX, true, e) : 0;
 }
 
-/* The group of that loop; else one that lost its last member, whose counts go on; else a new one. */
-static struct tftp_group *find_group(struct tftp_plan *p, struct loop *loop)
-{
-	struct tftp_group *left = NULL;
+static const struct group_kind kind = { sizeof(struct tftp_group), fill, release };
 
-	for (struct tftp_group *g = p->groups; g; g = g->next) {
-		if (g->members && g->loop == loop)
-			return g;
-		if (!g->members)
-			left = g;
-	}
-	if (!left) {
-		left = calloc(1, sizeof(*left));
-		if (!left)
-			return NULL;
-		left->next = p->groups;
-		p->groups = left;
-	}
-	left->loop = loop;
-	left->silent = 0;
-	return left;
+int tftp_plan_init(struct tftp_plan *p, struct err *e)
+{
+	return groups_init(&p->groups, &kind, e);
+}
+
+void tftp_plan_done(struct tftp_plan *p)
+{
+	groups_done(&p->groups);
 }
 
 int tftp_group_join(struct tftp_plan *p, struct loop *loop, struct tftp_group **out, struct err *e)
 {
-	struct tftp_group *g;
-	int rc = 0;
+	struct group *g;
+	int rc = groups_join(&p->groups, loop, p, &g, e);
 
-	pthread_mutex_lock(p->lock);
-	g = find_group(p, loop);
-	if (!g) {
-		rc = err_nomem(e);
-	} else {
-		if (g->members == 0)
-			rc = group_fill(g, p, e);
-		if (rc == 0)
-			g->members++;
-		else
-			group_release(g);
-	}
-	pthread_mutex_unlock(p->lock);
-	*out = g;
+	*out = (struct tftp_group *)g;
 	return rc;
 }
 
 void tftp_group_leave(struct tftp_plan *p, struct tftp_group *g)
 {
-	pthread_mutex_lock(p->lock);
-	if (--g->members == 0)
-		group_release(g);
-	pthread_mutex_unlock(p->lock);
+	groups_leave(&p->groups, &g->base);
 }
 
 static void note_range(uint32_t *min, uint32_t *max, uint32_t value)
@@ -193,15 +143,18 @@ void tftp_tally_add(struct tftp_tally *sum, const struct tftp_tally *t)
 	tftp_group_add_impair(&sum->in, &t->in, &none);
 }
 
+static void collect(struct group *base, void *arg)
+{
+	struct tftp_group *g = (struct tftp_group *)base;
+
+	g->tally.send_calls += g->out.calls;
+	g->out.calls = 0;
+	tftp_tally_add(arg, &g->tally);
+	memset(&g->tally, 0, sizeof(g->tally));
+}
+
 void tftp_plan_collect(struct tftp_plan *p, struct tftp_tally *out)
 {
 	memset(out, 0, sizeof(*out));
-	pthread_mutex_lock(p->lock);
-	for (struct tftp_group *g = p->groups; g; g = g->next) {
-		g->tally.send_calls += g->out.calls;
-		g->out.calls = 0;
-		tftp_tally_add(out, &g->tally);
-		memset(&g->tally, 0, sizeof(g->tally));
-	}
-	pthread_mutex_unlock(p->lock);
+	groups_each(&p->groups, collect, out);
 }

@@ -5,8 +5,7 @@
 #include "peer/tftp-session.h"
 
 struct tftp_group {
-	struct loop *loop;
-	unsigned members;
+	struct group base;
 	struct dgram_in one, many; /* lockstep; windows */
 	struct dgram_out out;
 	uint8_t *packet;	 /* TFTP_PACKET_MAX */
@@ -15,7 +14,6 @@ struct tftp_group {
 	unsigned silent; /* transfers in a row that had no reply at all */
 	uint64_t serial; /* of transfers: each has its own fate on a bad link */
 	struct tftp_tally tally;
-	struct tftp_group *next;
 };
 
 /* The group of that loop, made for its first session. */

@@ -304,7 +304,7 @@ static void session_answer(struct tftp_session *s, struct transfer *t)
 	o.first_ns = c->first_ns;
 	o.bytes = tftp_client_bytes(c);
 	s->group->silent = c->failure == TFTP_NO_REPLY ? s->group->silent + 1 : 0;
-	s->base.broken = s->group->silent > SILENT_MAX + s->group->members;
+	s->base.broken = s->group->silent > SILENT_MAX + s->group->base.members;
 	if (c->state != TFTP_FINISHED) {
 		o.failure = tftp_client_word(c);
 		o.detail = tftp_client_describe(c, s->detail, sizeof(s->detail));
@@ -632,7 +632,7 @@ static void session_open(struct session *base)
 	struct tftp_session *s = session_of(base);
 	const char *word = s->plan->dead_word, *detail = s->plan->dead_detail;
 
-	if (!word && s->group->silent > SILENT_MAX + s->group->members) {
+	if (!word && s->group->silent > SILENT_MAX + s->group->base.members) {
 		word = "no-reply";
 		detail = "the server fell silent";
 	}

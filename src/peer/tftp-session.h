@@ -7,6 +7,7 @@
 #include "io/impair.h"
 #include "io/session.h"
 #include "io/sock.h"
+#include "peer/group.h"
 #include "peer/tftp-content.h"
 #include "proto/tftp-client.h"
 
@@ -45,9 +46,7 @@ struct tftp_plan {
 	struct impair_params out, in; /* the client's own bad link; all zero: none */
 	uint64_t seed;
 	const char *dead_word, *dead_detail; /* set: sessions cannot be opened, and this is why */
-	/* own: what the sessions of a thread share */
-	struct tftp_group *groups;
-	void *lock; /* pthread mutex */
+	struct groups groups;		     /* own: what the sessions of a thread share */
 };
 
 int tftp_plan_init(struct tftp_plan *p, struct err *e) ERR_MUST_CHECK;
