@@ -101,9 +101,11 @@ static void tell(void *ctx, const struct iperf_server_event *ev)
 
 	if (t->record)
 		write_test(t->record, ev);
+	if (t->opts->quiet)
+		return;
 	if (t->opts->json)
 		write_test(stdout, ev);
-	else if (!t->opts->quiet)
+	else
 		print_test(ev);
 }
 

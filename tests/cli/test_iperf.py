@@ -425,7 +425,7 @@ def test_losses_are_exact(mpbench, measure, serving, drop, dup, swap):
                                   f"--script-{way}", script(drop, dup, swap, 200)], stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         port = int(relay.stderr.readline().rsplit(":", 1)[1])
-        document, f = flows(measure("-u", "-b", "20M", "-k", "220", *(["-R"] if way == "in" else []), f"iperf3://127.0.0.1:{port}"))
+        document, f = flows(measure("-u", "-b", "10M", "-k", "220", *(["-R"] if way == "in" else []), f"iperf3://127.0.0.1:{port}"))
         relay.send_signal(signal.SIGINT)
         truth = json.loads(relay.communicate(timeout=60)[0])["extensions"]["relay"]["to_server" if way == "out" else "to_client"]
         assert truth["dropped"] == (len(range(3, 200, drop)) if drop else 0)
@@ -444,11 +444,11 @@ def test_a_path_that_cannot_cut(mpbench, netns):
     serve = subprocess.Popen(ns.words(mpbench.path, "iperf", "--server", "-1"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                              text=True)
     assert "serving" in serve.stdout.readline()
-    r = ns.run(mpbench.path, "iperf", "--json", "--runs", "1", "-u", "-b", "100M", "-l", "8192", "-k", "200", "--gso", "on",
+    r = ns.run(mpbench.path, "iperf", "--json", "--runs", "1", "-u", "-b", "0", "-l", "8192", "-k", "20", "--gso", "on",
                "iperf3://127.0.0.1")
     serve.communicate(timeout=60)
     document, f = flows(r)
-    assert f["up"]["datagrams"] == f["up"]["unique"] == 200
+    assert f["up"]["datagrams"] == f["up"]["unique"] == 20
     assert document["extensions"]["iperf"]["cells"][0]["gso_refused"]
     assert "gso-refused" in [w["code"] for w in document["warnings"]]
 
@@ -555,6 +555,30 @@ def test_bad_clients(measure, serving):
     flows(measure("-u", "-t", "0.1", server.url))
     while len(os.listdir(f"/proc/{server.child.pid}/fd")) > before:
         assert server.child.poll() is None
+
+
+def test_who_says_nothing(measure, serving):
+    """Connections that stay half open keep nobody out, and a test in which no byte moves is ended."""
+    server = serving("--idle-timeout", "300ms")
+    cookie = b"y" * 36 + b"\0"
+    with contextlib.ExitStack() as stack:
+        def connect(said=b""):
+            s = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            s.sendall(said)
+            return s
+        connect(), connect(cookie[:5])
+        flows(measure("-t", "0.1", server.url))
+        assert server.tests(1)[0]["complete"]
+        control = connect(cookie)
+        assert control.recv(1) == b"\x09"
+        control.sendall(peers.frame({"tcp": True, "omit": 0, "time": 60, "parallel": 1, "len": 1024}))
+        assert control.recv(1) == b"\x0a"
+        connect(cookie)
+        assert peers.take(control, 2) == b"\x01\x02"
+        assert control.recv(1) == b""
+        [test] = server.tests(1)
+        assert not test["complete"] and test["code"] == "timeout" and "no byte" in test["message"]
+        flows(measure("-t", "0.1", server.url))
 
 
 def test_server_stops(mpbench, serving):
