@@ -149,7 +149,7 @@ static void check_limits(struct doctor *d)
 	if (sysfile_exists("", "/sys/kernel/tracing/events"))
 		add(d, "tracefs", KNOW, "mounted (mpbench does not need it)", NULL);
 	else
-		add(d, "tracefs", KNOW, "not mounted (mpbench does not need it)", NULL);
+		add(d, "tracefs", KNOW, "not seen (mpbench does not need it)", NULL);
 }
 
 static void check_clock(struct doctor *d, const struct host *h)

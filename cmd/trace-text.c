@@ -9,7 +9,7 @@
 #include "result/screen.h"
 #include "trace.h"
 
-enum { LINE_MAX_TEXT = 400 };
+enum { LINE_MAX_TEXT = 400, P99_LEAST = 100 /* of fewer it would be the longest */ };
 
 struct text {
 	const struct trace_watch *w;
@@ -31,12 +31,26 @@ static void figure(const struct text *x, enum tone tone, const char *text)
 	screen_right(&x->screen, tone, text, x->figure_width);
 }
 
+/* To the last digit where it fits with a blank before it; the document has all digits. */
 static void number(const struct text *x, enum tone tone, uint64_t n)
 {
-	char out[32];
+	char out[NUM_TEXT_MAX];
 
-	snprintf(out, sizeof(out), "%lu", n);
+	if ((unsigned)snprintf(out, sizeof(out), "%lu", n) >= x->figure_width)
+		num_format_count(out, (double)n);
 	figure(x, tone, n ? out : "-");
+}
+
+static void per_operation(const struct text *x, enum tone tone, uint64_t n)
+{
+	char out[NUM_TEXT_MAX];
+	int decimals = 3;
+
+	while ((unsigned)snprintf(out, sizeof(out), "%.*f", decimals,
+				  (double)n / (double)x->operations) >= x->figure_width &&
+	       decimals > 0)
+		decimals--;
+	figure(x, tone, out);
 }
 
 static void duration(const struct text *x, enum tone tone, uint64_t ns)
@@ -44,6 +58,12 @@ static void duration(const struct text *x, enum tone tone, uint64_t ns)
 	char out[NUM_TEXT_MAX];
 
 	figure(x, tone, ns ? num_format_ns(out, (double)ns) : "-");
+}
+
+/* All columns together would be wider than a screen. */
+static bool has_totals(const struct text *x)
+{
+	return x->level < TRACE_OFFCPU || !x->operations;
 }
 
 /* The columns that a level and the options bring: calls, per op, errors, then bytes or times. */
@@ -58,7 +78,8 @@ static void heads(const struct text *x, const char *first)
 		figure(x, TONE_BOLD, "bytes");
 	}
 	if (x->level >= TRACE_LATENCY) {
-		figure(x, TONE_BOLD, "total");
+		if (has_totals(x))
+			figure(x, TONE_BOLD, "total");
 		figure(x, TONE_BOLD, "mean");
 		figure(x, TONE_BOLD, "p99");
 	}
@@ -75,23 +96,24 @@ static void row(const struct text *x, enum tone tone, const char *name, const st
 
 	screen_left(&x->screen, tone, name, x->name_width);
 	number(x, tone, c->calls);
-	if (x->operations) {
-		snprintf(out, sizeof(out), "%.3f", (double)c->calls / (double)x->operations);
-		figure(x, tone, out);
-	}
+	if (x->operations)
+		per_operation(x, tone, c->calls);
 	if (x->level >= TRACE_ERRORS) {
 		number(x, d->errors ? TONE_BAD : tone, d->errors);
 		figure(x, tone, d->bytes ? num_format_bytes(out, (double)d->bytes) : "-");
 	}
 	if (x->level >= TRACE_LATENCY) {
-		duration(x, tone, d->time_ns);
+		if (has_totals(x))
+			duration(x, tone, d->time_ns);
 		duration(x, tone, d->done ? d->time_ns / d->done : 0);
-		duration(x, tone, percentile ? call_table_percentile(x->t, c, 990000) : 0);
+		duration(x, tone,
+			 percentile && d->done >= P99_LEAST ? call_table_percentile(x->t, c, 990000)
+							    : 0);
 	}
 	if (x->level >= TRACE_OFFCPU) {
 		snprintf(out, sizeof(out), "%.1f %%",
-			 d->time_ns ? 100.0 * (double)d->off_ns / (double)d->time_ns : 0.0);
-		figure(x, tone, out);
+			 100.0 * (double)d->off_ns / (double)d->time_ns);
+		figure(x, tone, d->time_ns ? out : "-");
 	}
 	screen_line_end(&x->screen);
 }
@@ -269,7 +291,7 @@ static int calls(const struct text *x, uint32_t target, uint32_t slot, struct er
 /* One line per thread, or per process: the sum of its threads. */
 static int breakdown(const struct text *x, uint32_t target, struct err *e)
 {
-	bool by_process = x->w->opts->by == TRACE_BY_PROCESS;
+	bool by_process = x->w->opts->by == TRACE_BY_PROCESS, ended = false;
 
 	screen_heading(&x->screen, by_process ? "by process" : "by thread");
 	heads(x, by_process ? "process" : "thread");
@@ -307,7 +329,10 @@ static int breakdown(const struct text *x, uint32_t target, struct err *e)
 		snprintf(name, sizeof(name), "%u %s%s", by_process ? c->pid : c->tid, safe,
 			 c->ended ? " +" : "");
 		row(x, TONE_PLAIN, name, &sum, false);
+		ended |= c->ended;
 	}
+	if (ended)
+		screen_wrap(&x->screen, TONE_DIM, "+         ", "has ended");
 	return 0;
 }
 
@@ -318,10 +343,12 @@ static void head(const struct text *x, uint32_t target)
 	const char *doubt = call_table_doubt(x->t);
 	char text[400], length[NUM_TEXT_MAX];
 
-	snprintf(text, sizeof(text), "%s: %s, %lu thread%s now, %lu came, %s%s", t->label,
+	snprintf(text, sizeof(text), "%s: %s, %lu thread%s now, %lu came, %s", t->label,
 		 num_format_ns(length, (double)x->t->at_ns), s->live, s->live == 1 ? "" : "s",
-		 s->started, doubt ? "NOT exact: " : "exact", doubt ? doubt : "");
+		 s->started, doubt ? "NOT exact" : "exact");
 	screen_heading(&x->screen, text);
+	if (doubt)
+		screen_wrap(&x->screen, TONE_BAD, "not exact ", doubt);
 	if (t->is_port && !t->found)
 		screen_wrap(&x->screen, TONE_BAD, "", "nobody listened on it");
 }

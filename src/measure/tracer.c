@@ -94,7 +94,8 @@ static int explain(const struct trace_record *r, const char *program, struct err
 			"this kernel (%s) cannot run the tracer, which needs Linux 5.19 or later (%s: %s)",
 			uname(&u) == 0 ? u.release : "unknown", text, strerror((int)r->index));
 	case TRACE_FAULT_NO_PROCESS:
-		return err_set(e, ERR_TARGET, "no-process", "there is no process %s", text);
+		return err_set(e, ERR_TARGET, "no-process", "there is no %s%s",
+			       text[0] >= '0' && text[0] <= '9' ? "process " : "", text);
 	case TRACE_FAULT_OWNER:
 		return err_set(
 			e, ERR_MACHINE, "owner",

@@ -18,7 +18,8 @@ from conftest import MPBENCH, fetch_peer
 from ratio import PAIRS, Goals
 
 COST = pathlib.Path(MPBENCH).parent / "tools" / "syscall-cost"
-PLENTY, FEW = {"getppid": (40, 5000), "pingpong": (200, 1000)}, {"getppid": (10, 500), "pingpong": (10, 400)}
+# short batches: most of them meet nobody else on the CPU
+PLENTY, FEW = {"getppid": (200, 1000), "pingpong": (200, 1000)}, {"getppid": (20, 200), "pingpong": (20, 200)}
 
 # BEGIN runs before the other probes are attached, an interval after all of them
 BPFTRACE_READY = 'interval:ms:50 /!@said/ { printf("ready\\n"); @said = 1; } '

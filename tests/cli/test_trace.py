@@ -319,6 +319,19 @@ def test_every_call_of_many_threads_has_its_end(mode, getppids):
         assert c["max_ns"] < 60_000_000_000, name
 
 
+@pytest.mark.parametrize("level", ["count", "errors", "latency", "offcpu"])
+def test_table_fits_a_screen_with_all_its_columns(mpbench, level):
+    r = mpbench("trace-syscalls", "-l", level, "--operations", "1", "--by", "thread", "--", CALLS, "getppid", "100000")
+    lines = r.stderr.splitlines()
+    assert r.returncode == 0 and max(map(len, lines)) <= 80
+    calls, per_op = next(line for line in lines if line.startswith("getppid ")).split()[1:3]
+    assert calls == "100000" and float(per_op) == 100000
+    if level in ("latency", "offcpu"):
+        p99 = lines[2].index("p99") + 3  # a percentile of few calls would be nothing but the longest
+        many, few = [line[p99 - 2:p99] for line in lines if line.startswith(("getppid ", "execve "))]
+        assert many in ("ns", "us", "ms") and few == " -"
+
+
 def test_per_operation_is_in_the_document(mpbench, tmp_path):
     r = mpbench("trace-syscalls", "--operations", "50", "-q", "-o", tmp_path / "r.json", "--", CALLS, "getppid", "150")
     assert r.returncode == 0, r.stderr
@@ -550,6 +563,7 @@ def test_bad_input_is_one_clear_line(mpbench):
             (["--target-port", "x/udp"], 2, "69/udp"),
             (["--filter", "recvmsgg", "-p", "1"], 2, "recvmsgg"),
             (["--cgroup", "/tmp", "-d", "1s"], 2, "cgroup v2"),
+            (["--cgroup", "/nonexistent", "-d", "1s"], 4, "there is no cgroup /nonexistent"),
             ([], 2, "-p PID")]:
         r = mpbench("trace-syscalls", *args)
         assert r.returncode == status, (args, r.stderr)
