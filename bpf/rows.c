@@ -169,12 +169,13 @@ static int put_state(const struct rows *r, uint32_t target, uint64_t missed, row
 		     void *ctx)
 {
 	const struct trace_gauges *g = r->gauges;
-	uint64_t ended = g->ended[target], started = g->started[target];
+	uint64_t ended = g->of[target].ended, started = g->of[target].started;
 	struct trace_record out = {
 		.type = TRACE_STATE,
 		.target = target,
 		.value = { started > ended ? started - ended : 0, started, g->storage_failed,
-			   g->shared, g->found_open, g->left_uid, g->compat, missed },
+			   g->of[target].shared, g->of[target].found_open, g->of[target].left_uid,
+			   g->of[target].compat, missed },
 	};
 
 	return put(ctx, &out);

@@ -116,6 +116,8 @@ static __always_inline void add(uint64_t *p, uint64_t n, bool shared)
 		*p += n;
 }
 
+#define GAUGE(target, name) (&gauges.of[(target) & (TRACE_TARGETS_MAX - 1)].name)
+
 /* A bounded copy byte by byte: reading through a typed pointer is allowed where kernel memory may not be probed. */
 static __always_inline void describe(struct trace_slot *s, struct task_struct *task)
 {
@@ -143,11 +145,11 @@ static __always_inline void enlist(struct trace_task *rec, struct task_struct *t
 	} else {
 		rec->flight.slot = target;
 		rec->flight.shared = 1;
-		__sync_fetch_and_add(&gauges.shared, 1);
+		__sync_fetch_and_add(GAUGE(target, shared), 1);
 	}
 	rec->flight.target = target;
 	rec->listed = 1;
-	__sync_fetch_and_add(&gauges.started[target & (TRACE_TARGETS_MAX - 1)], 1);
+	__sync_fetch_and_add(GAUGE(target, started), 1);
 }
 
 static __always_inline bool quick_used(void)
@@ -223,7 +225,7 @@ static __always_inline void delist(struct trace_task *rec)
 	if (!rec->listed)
 		return;
 	rec->listed = 0;
-	__sync_fetch_and_add(&gauges.ended[rec->flight.target & (TRACE_TARGETS_MAX - 1)], 1);
+	__sync_fetch_and_add(GAUGE(rec->flight.target, ended), 1);
 	if (rec->flight.shared)
 		return;
 	s = bpf_map_lookup_elem(&slots, &rec->flight.slot);
@@ -343,7 +345,7 @@ static __always_inline void count(const struct trace_flight *f, uint32_t call)
 	struct trace_counts *row = bpf_map_lookup_elem(&counts, &slot);
 
 	if (compat)
-		__sync_fetch_and_add(&gauges.compat, 1);
+		__sync_fetch_and_add(GAUGE(f->target, compat), 1);
 	if (row)
 		add(&row->n[nr], 1, f->shared || compat);
 }
@@ -434,7 +436,7 @@ static __always_inline struct trace_flight *find_flight(void)
 	f = flight_of(rec);
 	/* a child returning from its parent's fork has begun no call */
 	if (!f->call && !rec->born)
-		__sync_fetch_and_add(&gauges.found_open, 1);
+		__sync_fetch_and_add(GAUGE(f->target, found_open), 1);
 	rec->born = 1;
 	return f->call ? f : NULL;
 }
@@ -513,7 +515,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid)
 	rec->recheck = 1;
 	if (limit_uid != 0xffffffff &&
 	    (task->cred->uid.val != limit_uid || task->cred->euid.val != limit_uid)) {
-		__sync_fetch_and_add(&gauges.left_uid, rec->state != TRACE_TASK_NEVER);
+		__sync_fetch_and_add(GAUGE(rec->flight.target, left_uid), rec->listed);
 		quick_leave(rec);
 		delist(rec);
 		rec->state = TRACE_TASK_NEVER;

@@ -113,15 +113,17 @@ struct trace_opcodes {
 	uint64_t n[TRACE_OPCODES];
 };
 
-/* What went wrong or aside, machine-readable; all are totals since the start. */
+/* What went wrong or aside, machine-readable; all are totals since the start, but for the first by target. */
 struct trace_gauges {
 	uint64_t storage_failed; /* a thread that should be watched is not: counts are NOT exact */
-	uint64_t shared; /* threads that had to share a row: counts exact, breakdown merged */
-	uint64_t
-		found_open; /* calls that were under way when their thread was added: not counted */
-	uint64_t left_uid;  /* processes that a set-uid program took out of reach */
-	uint64_t compat;    /* 32-bit calls */
-	uint64_t started[TRACE_TARGETS_MAX], ended[TRACE_TARGETS_MAX]; /* threads */
+	struct {
+		uint64_t started, ended; /* threads */
+		uint64_t
+			shared; /* threads that had to share a row: counts exact, breakdown merged */
+		uint64_t found_open; /* calls under way when their thread was added: not counted */
+		uint64_t left_uid;   /* processes that a set-uid program took out of reach */
+		uint64_t compat;     /* 32-bit calls */
+	} of[TRACE_TARGETS_MAX];
 };
 
 /* Bucket of a duration; the same rule as src/stats/histogram.h with fewer sub-buckets. */
@@ -244,8 +246,8 @@ enum { TRACE_VALUES = 12, TRACE_TEXT = TRACE_VALUES * 8 };
  *   ERRNO, BUCKET, BATCH   index, value[0] count
  *   URING   value[0] count
  *   THREAD  slot, nr = pid, index = tid, value[0] TRACE_SLOT_*, text + 8 = comm
- *   STATE   value[0] live threads, [1] started, [2] storage_failed, [3] shared, [4] found_open, [5] left_uid,
- *           [6] compat, [7] runs of a program that the kernel skipped
+ *   STATE   of the target: value[0] live threads, [1] started, [3] shared, [4] found_open, [5] left_uid, [6] compat;
+ *           of all: [2] storage_failed, [7] runs of a program that the kernel skipped
  *   END     value[0] time of the snapshot (CLOCK_MONOTONIC), [1] 1 when the counters stood still, [2] how long the
  *           wait for it took; after ADD: value[3] threads added
  */

@@ -274,7 +274,8 @@ static void take_slot(const struct tracer *t, struct trace_task *rec, pid_t pid,
 	    0) {
 		rec->flight.slot = rec->flight.target;
 		rec->flight.shared = 1;
-		__atomic_fetch_add(&t->skel->bss->gauges.shared, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&t->skel->bss->gauges.of[rec->flight.target].shared, 1,
+				   __ATOMIC_RELAXED);
 		return;
 	}
 	s = &t->rows.slots[slot];
@@ -300,7 +301,7 @@ static int seed(const struct tracer *t, int pidfd, const struct trace_task *as, 
 		if (!old.flight.shared)
 			__atomic_store_n(&t->rows.slots[old.flight.slot].state, TRACE_SLOT_ENDED,
 					 __ATOMIC_RELEASE);
-		__atomic_fetch_add(&g->ended[old.flight.target], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&g->of[old.flight.target].ended, 1, __ATOMIC_RELAXED);
 	} else if (old.given || old.listed) {
 		bool same = never ? old.state == TRACE_TASK_NEVER
 				  : old.flight.target == as->flight.target;
@@ -310,12 +311,12 @@ static int seed(const struct tracer *t, int pidfd, const struct trace_task *as, 
 	if (!never) {
 		take_slot(t, &rec, pid, tid);
 		rec.listed = 1;
-		__atomic_fetch_add(&g->started[rec.flight.target], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&g->of[rec.flight.target].started, 1, __ATOMIC_RELAXED);
 	}
 	if (bpf_map_update_elem(map, &pidfd, &rec, BPF_ANY) == 0)
 		return 1;
 	if (!never) {
-		__atomic_fetch_sub(&g->started[rec.flight.target], 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&g->of[rec.flight.target].started, 1, __ATOMIC_RELAXED);
 		if (!rec.flight.shared)
 			push_slot(t, rec.flight.slot);
 	}

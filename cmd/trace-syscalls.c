@@ -279,8 +279,8 @@ const struct cmd cmd_trace_syscalls = {
 	.about =
 		"Counts every system call of processes, a command, a cgroup or the machine, with errors, bytes, "
 		"batch sizes and times. Needs root, or once: setcap cap_bpf,cap_perfmon+ep mpbench-bpf. Meanwhile a "
-		"watched call took 30 to 120 ns longer on the machines where it was measured (latency: 115 to 370), "
-		"any other call of the machine 30 to 150 (60 to 310); -v and the result tell this machine's. With CMD "
+		"watched call took 30 to 150 ns longer on the machines where it was measured (latency: 115 to 390), "
+		"any other call of the machine 30 to 190 (60 to 290); -v and the result tell this machine's. With CMD "
 		"the exit status is CMD's (125, 126, 127: ours) and the table goes to stderr.",
 	.examples = examples,
 	.table = table,

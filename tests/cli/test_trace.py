@@ -517,6 +517,7 @@ def test_two_servers_against_each_other(start):
     for port in ports:
         burst(port, 200)
     plain, batch = t.finish()["targets"]
+    assert [x["gauges"]["found_under_way"] for x in (plain, batch)] == [1, 1]  # each in its poll
     assert plain["calls"]["sendto"]["calls"] == 1600
     got = plain["calls"]["recvfrom"]
     assert got["calls"] == 1600 + got["errno"]["EAGAIN"]

@@ -173,14 +173,18 @@ static void hands_out_tables(void **state)
 	r->buckets[table].n[100] = 4;
 	r->batches[1].n[1][8] = 2;
 	r->opcodes[1].n[22] = 6;
-	gauges.started[1] = 5;
-	gauges.ended[1] = 2;
+	gauges.of[1].started = 5;
+	gauges.of[1].ended = 2;
+	gauges.of[0].found_open = 1;
+	gauges.of[1].found_open = 7;
 	assert_int_equal(rows_read(r, false, 0, keep, &s), 0);
 	assert_int_equal(find(&s, TRACE_ERRNO, 1, 0, 1, 5, 11)->value[0], 3);
 	assert_int_equal(find(&s, TRACE_BUCKET, 1, 0, 1, 5, 100)->value[0], 4);
 	assert_int_equal(find(&s, TRACE_BATCH, 1, 0, 0, 1, 8)->value[0], 2);
 	assert_int_equal(find(&s, TRACE_URING, 1, 0, 0, 22, 0)->value[0], 6);
 	assert_int_equal(find(&s, TRACE_STATE, 1, 0, 0, 0, 0)->value[0], 3);
+	assert_int_equal(find(&s, TRACE_STATE, 0, 0, 0, 0, 0)->value[4], 1);
+	assert_int_equal(find(&s, TRACE_STATE, 1, 0, 0, 0, 0)->value[4], 7);
 	/* a sink that fails stops it there */
 	memset(&s, 0, sizeof(s));
 	s.fail_at = 2;
