@@ -336,7 +336,7 @@ static void ratio_head(const struct screen *s, const json_t *targets, size_t fro
 }
 
 /* The first target, and those that have anything in common with it. A new reference. */
-static json_t *compared_targets(const json_t *root)
+static json_t *compared_targets(const struct screen *s, const json_t *root)
 {
 	const json_t *all = json_object_get(root, "targets"), *c;
 	const char *base = text_of(json_array_get(all, 0), "label");
@@ -350,8 +350,8 @@ static json_t *compared_targets(const json_t *root)
 		json_array_foreach(json_object_get(root, "comparisons"), k, c) wanted |=
 			strcmp(text_of(c, "base"), base) == 0 &&
 			strcmp(text_of(c, "new"), text_of(t, "label")) == 0;
-		if (wanted)
-			json_array_append(out, t);
+		if (wanted && json_array_append(out, t) < 0)
+			s->out->failed = true;
 	}
 	return out;
 }
@@ -359,7 +359,7 @@ static json_t *compared_targets(const json_t *root)
 void table_ratios(const struct screen *s, const json_t *root)
 {
 	const json_t *all = json_object_get(root, "benchmarks"), *b;
-	CLEANUP(json_decref) json_t *targets = compared_targets(root);
+	CLEANUP(json_decref) json_t *targets = compared_targets(s, root);
 	const char *base = text_of(json_array_get(targets, 0), "label");
 	size_t n = json_array_size(targets), band = (s->style->width - 16) / RATIO_WIDTH, i;
 	unsigned label;
