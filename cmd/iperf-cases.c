@@ -38,7 +38,9 @@ static struct iperf_work work_of(const struct iperf_opts *o, size_t len)
 				    .nothing = o->time_ns == 0 && !o->endless && !o->bytes &&
 					       !o->blocks,
 				    .file = o->file,
-				    .rcvbuf = o->rcvbuf,
+				    .rcvbuf = o->rcvbuf == UINT64_MAX
+						      ? iperf_socket_rcvbuf_for(o->rate)
+						      : (size_t)o->rcvbuf,
 				    .cpu = o->cpu };
 }
 
@@ -56,9 +58,8 @@ static struct iperf3_params params_of(const struct iperf_opts *o, size_t len)
 		.reverse = o->reverse,
 		.bidir = o->bidir,
 		.len = len,
-		/* MicroPython's server wants the key with datagrams, also where there is no limit */
 		.bandwidth = o->rate  ? o->rate
-			     : o->udp ? UINT64_C(1000000000000)
+			     : o->udp ? IPERF3_NO_LIMIT
 				      : 0,
 		.fqrate = o->fq_rate,
 		.pacing_timer_us = 1000,

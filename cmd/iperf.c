@@ -22,7 +22,7 @@ const struct iperf_opts iperf_defaults = {
 	.cpu = -1,
 	.server_cpu = -1,
 	.latency = true,
-	.rcvbuf = 4 << 20,
+	.rcvbuf = UINT64_MAX,
 	.connect_timeout_ns = 5 * NS_PER_SEC,
 	.interval_ns = 100 * NS_PER_MS,
 	.port = IPERF3_PORT,
@@ -53,7 +53,7 @@ static const struct opt udp_opts[] = {
 	OPT_FLAG_ROW(0, "udp-counters-64bit", OPT_WHAT, struct iperf_opts, wide, "64-bit datagram numbers"),
 	OPT_ENUM_ROW(0, "gso", OPT_WHAT, struct iperf_opts, gso, switches, "let the kernel cut datagrams"),
 	OPT_ENUM_ROW(0, "gro", OPT_WHAT, struct iperf_opts, gro, switches, "let the kernel join datagrams"),
-	OPT_SIZE_ROW(0, "rcvbuf", OPT_WHAT, struct iperf_opts, rcvbuf, "SIZE", "receive buffer to ask for; 0: leave it", .max = 1 << 30),
+	OPT_SIZE_ROW(0, "rcvbuf", OPT_WHAT, struct iperf_opts, rcvbuf, "SIZE", "receive buffer to ask for (by the rate: 4M to 32M); 0: leave it", .max = 1 << 30),
 	OPT_FLAG_ROW(0, "dont-fragment", OPT_WHAT, struct iperf_opts, dont_fragment, "set DF on IPv4"),
 	OPT_END,
 };

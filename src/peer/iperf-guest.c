@@ -16,7 +16,7 @@
 #include "peer/iperf-hello.h"
 #include "peer/iperf-socket.h"
 
-enum { TCP_LEN = 128 << 10, UDP_LEN = 1460, RCVBUF = 4 << 20, UDP_LOCK_MS = 100 };
+enum { TCP_LEN = 128 << 10, UDP_LEN = 1460, UDP_LOCK_MS = 100 };
 /* What iperf3's servers grant a test beyond its time. */
 #define TIME_GRACE (40 * NS_PER_SEC)
 #define STEP_SLICE (100 * NS_PER_MS)
@@ -101,11 +101,11 @@ static struct iperf_work work_of(const struct iperf3_params *q)
 		.len = q->len	? (size_t)q->len
 		       : q->udp ? UDP_LEN
 				: TCP_LEN,
-		.rate = q->bandwidth,
+		.rate = q->bandwidth < IPERF3_NO_LIMIT ? q->bandwidth : 0,
 		.burst = q->burst,
 		.num = q->num,
 		.blocks = q->num ? 0 : q->blockcount,
-		.rcvbuf = RCVBUF,
+		.rcvbuf = iperf_socket_rcvbuf_for(q->bandwidth),
 		.cpu = q->server_affinity,
 	};
 
@@ -230,7 +230,7 @@ static int udp_listener(const struct iperf_guest *g, int *out, struct err *e)
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	dgram_rcvbuf(fd, RCVBUF);
+	dgram_rcvbuf(fd, g->test.work.rcvbuf);
 	if (bind(fd, (const struct sockaddr *)&g->bound->sa, g->bound->len) < 0)
 		return err_sys(e, ERR_MACHINE, "bind UDP %s", addr_format(g->bound, text));
 	*out = fd_take(&fd);

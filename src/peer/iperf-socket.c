@@ -121,6 +121,15 @@ void iperf_socket_buffers(int fd, uint64_t *send, uint64_t *receive)
 	*receive = getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &len) < 0 ? 0 : (uint64_t)value;
 }
 
+size_t iperf_socket_rcvbuf_for(uint64_t rate)
+{
+	const uint64_t least = 4 << 20, most = 32 << 20;
+	/* 20 ms, and the kernel charges up to twice the payload */
+	uint64_t want = rate / 8 / 50 * 2;
+
+	return rate == 0 || want > most ? most : want < least ? least : (size_t)want;
+}
+
 void iperf_socket_blocking(int fd, bool on)
 {
 	int flags = fcntl(fd, F_GETFL);

@@ -48,5 +48,8 @@ int iperf_connect(int *out, const struct addr *to, const struct addr *local,
 /* A connected UDP socket, likewise. */
 int iperf_connect_udp(int *out, const struct addr *to, const struct addr *local,
 		      const struct iperf_socket_opts *o, struct err *e) ERR_MUST_CHECK;
+/* The receive buffer, as the kernel charges it, that datagrams at `rate` bits per second (0: as fast as it goes) need to outlast a
+ * receiver's pauses of some 10 ms: what it lacks is lost. */
+size_t iperf_socket_rcvbuf_for(uint64_t rate);
 /* O_NONBLOCK on or off. */
 void iperf_socket_blocking(int fd, bool on);

@@ -42,6 +42,9 @@ enum {
 	IPERF3_TEXT_MAX = 64,
 };
 
+/* MicroPython's server wants a rate with datagrams, also where there is no limit: from this one on it is none. */
+#define IPERF3_NO_LIMIT UINT64_C(1000000000000)
+
 /* 36 characters a-z2-7 made of random bytes, and NUL. */
 void iperf3_cookie(uint8_t out[IPERF3_COOKIE], const uint8_t random[IPERF3_COOKIE]);
 
