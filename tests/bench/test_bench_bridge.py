@@ -4,14 +4,13 @@ import subprocess
 from peers.bridge import bridge  # noqa: F401 (fixture)
 from peers.device import stop
 from peers.ser2net import free_port, wait_listening
-from ratio import PAIRS, TOP, Goals, go_first, mpbench, values
+from ratio import PAIRS, TOP, Goals, mpbench, values
 
 METRIC = "latency.median"
 
 
 def test_bridge(bridge, device, ser2net, tmp_path):
     goals = Goals("bridge")
-    go_first()
     program = str(TOP / "build" / "mpbench") + " serve-repl"
     floor = tmp_path / "relay-floor"
     subprocess.run(["cc", "-O2", "-o", floor, TOP / "tests" / "bench" / "relay-floor.c", "-lutil"], check=True)

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from peers.device import stop
-from ratio import TOP, Goals, go_first, pairs
+from ratio import TOP, Goals, pairs
 
 SERVICE = TOP / "tests" / "peers" / "rpyc_service.py"
 CLIENT = """
@@ -51,7 +51,6 @@ def wait_for(path, pattern):
 
 def test_trace_rpc(peer_python, tmp_path):
     goals = Goals("trace-rpc")
-    go_first()
     python = peer_python("python3-rpyc", "rpyc")
     server = subprocess.Popen([*python, SERVICE, tmp_path / "port"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, start_new_session=True)
