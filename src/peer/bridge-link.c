@@ -11,7 +11,7 @@ static const uint64_t back_off_last_ns = 10 * NS_PER_SEC;
 /* What ran for so long was no failing start. */
 static const uint64_t lived_ns = 2 * NS_PER_SEC;
 /* What a process may take to its first word before its input goes to it all the same. */
-static const uint64_t first_word_ns = 500 * NS_PER_MS;
+static const uint64_t first_word_ns = 2 * NS_PER_SEC;
 static const uint64_t break_ns = 250 * NS_PER_MS;
 
 const char *const bridge_restart_names[] = { "always", "reboot", "never", NULL };
