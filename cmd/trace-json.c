@@ -2,8 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "measure/syscall-names.h"
+#include "result/wall.h"
 #include "trace.h"
 
 static const char *const level_names[] = { "count", "errors", "latency", "offcpu" };
@@ -300,6 +303,18 @@ static int add_targets(struct document *d, const struct trace_watch *w, struct e
 	return 0;
 }
 
+/* The document is made when all is over; the counting began its length before. */
+static int add_beginning(struct document *d, uint64_t length_ns, struct err *e)
+{
+	struct timespec now;
+	char text[WALL_MAX];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	wall_format((int64_t)now.tv_sec * (int64_t)NS_PER_SEC + now.tv_nsec - (int64_t)length_ns, 1,
+		    text);
+	return json_put(d->root, "started_at", json_string(text), e);
+}
+
 int trace_document(struct document *d, const struct trace_watch *w, const struct call_table *t,
 		   struct err *e)
 {
@@ -312,7 +327,8 @@ int trace_document(struct document *d, const struct trace_watch *w, const struct
 	for (uint32_t i = 0; i < w->n; i++)
 		if (add_benchmark(&m.benchmark[i], w, t, i, e) < 0)
 			return -1;
-	if (add_targets(d, w, e) < 0 || document_add_measurement(d, &m, false, e) < 0)
+	if (add_beginning(d, t->at_ns, e) < 0 || add_targets(d, w, e) < 0 ||
+	    document_add_measurement(d, &m, false, e) < 0)
 		return -1;
 	extension = trace_json(w, t, e);
 	return extension ? document_add_extension(d, "trace", extension, e) : -1;
