@@ -234,6 +234,15 @@ static int command_failure(const struct err *e)
 
 enum { WORDS_MAX = 4096 };
 
+/* Whether a command was meant, where the options cannot be read. */
+static bool names_command(int argc, char **argv)
+{
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], "--") == 0)
+			return true;
+	return false;
+}
+
 static int run(int argc, char **argv, struct err *e)
 {
 	static const char *words[WORDS_MAX + 1];
@@ -247,7 +256,7 @@ static int run(int argc, char **argv, struct err *e)
 	int status = 0;
 
 	if (opt_parse(&p, argc, argv, e) < 0)
-		return -1;
+		return names_command(argc, argv) ? command_failure(e) : -1;
 	if (p.help)
 		return cmd_print_help(&cmd_trace_syscalls, false, e);
 	words[p.n_operands] = NULL;

@@ -362,6 +362,12 @@ def test_exit_status_is_that_of_the_command(mpbench, command, status):
     assert len(r.stderr.splitlines()) == (1 if status in (126, 127) else 0)
 
 
+@pytest.mark.parametrize("options, status", [(["--level", "nope", "--", "true"], 125), (["--level", "nope", "-p", "1"], 2)])
+def test_wrong_options_before_a_command_are_trouble_of_ours(mpbench, options, status):
+    r = mpbench("trace-syscalls", *options)
+    assert (r.returncode, r.stdout, r.stderr.count("\n")) == (status, "", 1) and "nope" in r.stderr
+
+
 def test_output_of_the_command_stays_its_own(mpbench):
     r = mpbench("trace-syscalls", "--", "echo", "hello")
     assert r.stdout == "hello\n"
