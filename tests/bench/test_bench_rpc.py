@@ -1,9 +1,7 @@
 """RPyC goals: bench-rpc beside Python's own client on the same server of python3-rpyc; stalls; many connections.
 
-Both sides of a pair meet the same server, back to back. The server has CPU 0 and the client of the moment CPU 1, as in
-test_bench_http.py: a Python of many threads that may use both loses half of its calls to handing its lock from one to the other.
+Server and client share the machine as they do in the field; both sides of a pair meet the same one, back to back.
 """
-import os
 import statistics
 import subprocess
 
@@ -68,7 +66,7 @@ def server(python):
     made = []
 
     def make(kind):
-        process = subprocess.Popen([*on(0), *python, str(TOP / "tests" / "peers" / "rpyc_server.py"), kind], stdin=subprocess.PIPE,
+        process = subprocess.Popen([*python, str(TOP / "tests" / "peers" / "rpyc_server.py"), kind], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         made.append(process)
         return int(process.stdout.readline())
@@ -79,26 +77,19 @@ def server(python):
         process.stdout.close()
 
 
-def on(cpu):
-    return ["taskset", "-c", str(cpu)] if os.cpu_count() > 1 else []
-
-
-PIN = ["--pin", "1"] if os.cpu_count() > 1 else []
-
-
 def told(python, script, *words):
-    done = subprocess.run([*on(1), *python, "-c", script, *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True)
+    done = subprocess.run([*python, "-c", script, *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True)
     return float(done.stdout)
 
 
 def ping_median(port):
-    d = bench("bench-rpc", "--case", "ping", "--no-floor", *PIN, "--runs", "1", "-n", str(PINGS), f"rpyc://127.0.0.1:{port}")
+    d = bench("bench-rpc", "--case", "ping", "--no-floor", "--runs", "1", "-n", str(PINGS), f"rpyc://127.0.0.1:{port}")
     return values(d, "rpc.ping", "latency.median")[0]
 
 
 def rate(port, sequence, clients=10):
     d = bench("bench-rpc", "--case", "concurrent", "-c", str(clients), "--sequence", sequence, "--no-floor", "--runs", "1", "--duration",
-              f"{SECONDS}s", *PIN, f"rpyc://127.0.0.1:{port}")
+              f"{SECONDS}s", f"rpyc://127.0.0.1:{port}")
     assert values(d, "rpc.concurrent", "error_ratio") == [0]
     return values(d, "rpc.concurrent", "rate")[0] * (3 if sequence == "python" else 1)
 
