@@ -77,7 +77,7 @@ def mpbench():
         kw.setdefault("capture_output", True)
         return subprocess.run([MPBENCH, *map(os.fspath, args)], text=True, timeout=timeout, **kw)
     run.path = MPBENCH
-    run.sanitized = "/asan/" in MPBENCH
+    run.sanitized = "/asan/" in MPBENCH or "/tsan/" in MPBENCH
     return run
 
 
