@@ -71,23 +71,23 @@ def test_pyserial_on_the_pty(bridge, board, peer_python, tmp_path):
 def test_pty_waits_for_its_turn(bridge, board, tmp_path):
     b = bridge(board, "-v", "--pty", tmp_path / "board")
     with b.connect() as s:
-        s.sendall(b"\r")
-        until(s, b">>> ")
+        s.sendall(b"\r\x01")
+        until(s, RAW)
         fd = os.open(tmp_path / "board", os.O_RDWR | os.O_NOCTTY)
         b.wait_for("waits for its turn")
-        os.write(fd, b"\x01")
-        s.sendall(b"\r")
-        assert until(s, b">>> ") == b"\r\n>>> "
+        os.write(fd, b"\x02")
+        s.sendall(b"print(1)\x04")
+        assert until(s, b"\x04>") == b"OK1\r\n\x04\x04>"
     got = b""
-    while not got.endswith(RAW):
+    while not got.endswith(b">>> "):
         got += os.read(fd, 1000)
     os.close(fd)
     b.wait_for("pty /dev/pts/[0-9]+ closed")
     for _ in range(50):
         fd = os.open(tmp_path / "board", os.O_RDWR | os.O_NOCTTY)
-        os.write(fd, b"print(1)\x04")
+        os.write(fd, b"\x01print(1)\x04")
         got = b""
-        while not got.endswith(b"\x04>"):
+        while not got.endswith(b"OK1\r\n\x04\x04>"):
             got += os.read(fd, 1000)
         os.close(fd)
 
