@@ -76,7 +76,8 @@ static int close_stdout(struct err *e)
 
 	errno = 0;
 	if (fflush(stdout) != 0 || failed || (close(STDOUT_FILENO) != 0 && errno != EBADF)) {
-		if (errno == 0)
+		/* it failed before and nothing is left to flush: the next byte tells why */
+		if (errno == 0 && write(STDOUT_FILENO, "\n", 1) >= 0)
 			errno = EIO;
 		return err_sys(e, ERR_INTERNAL, "standard output");
 	}
