@@ -38,7 +38,7 @@ static int scan_decimal(const char *text, struct decimal *d)
 		if (__builtin_mul_overflow(d->whole, 10, &d->whole) ||
 		    __builtin_add_overflow(d->whole, (uint64_t)(*p - '0'), &d->whole))
 			return 1;
-	if (p == text)
+	if (p == text && *p != '.')
 		return -1;
 	if (*p == '.') {
 		if (!is_digit(p[1]))
