@@ -186,7 +186,7 @@ static void replay_one(const char *name)
 			fail_msg("%s, server, cut %zu: %s", name, cut, events);
 		assert_true(params.parallel >= 1);
 		assert_int_equal(params.udp, strstr(name, "udp") != NULL);
-		if (want_client[3] == 'X') {
+		if (strchr(want_client, 'X')) {
 			assert_true(peer.n >= 1);
 			assert_int_equal(peer.stream[0].id, 1);
 			assert_true(peer.has_retransmits >= -1 && peer.has_retransmits <= 1);
