@@ -321,7 +321,7 @@ stage-peers: ; $(STAGE) peers tests/peers.sh
 stage-unit: ; $(STAGE) unit $(SUB) unit
 stage-asan-unit: ; $(STAGE) asan-unit $(SUB) CONFIG=asan unit
 stage-tsan-unit: ; $(STAGE) tsan-unit $(SUB) CONFIG=tsan unit
-stage-fuzz: ; $(STAGE) fuzz tests/fuzz.sh build/asan/fuzz 5
+stage-fuzz: ; $(STAGE) fuzz tests/fuzz.sh build/asan/fuzz 3
 stage-cli: ; $(STAGE) cli env MPBENCH=$(BUILD)/mpbench $(PYTEST) -q -m 'not quiet' tests/cli
 stage-asan-cli: ; $(STAGE) asan-cli env MPBENCH=build/asan/mpbench $(PYTEST) -q -m 'not quiet and not native' tests/cli
 stage-soak: ; $(STAGE) soak env MPBENCH=$(BUILD)/mpbench SOAK=0.01 $(PYTEST) -q tests/soak

@@ -291,21 +291,3 @@ def test_man_page_errors():
     assert run("manpage").returncode == 2
     assert run("manpage", "mpbench-xyzzy").returncode == 2
     assert run("manpage", "mpbench", "/nonexistent").returncode == 2
-
-
-@pytest.mark.skipif(not (TOP / "Makefile").exists(), reason="not a checkout")
-def test_install_and_uninstall(tmp_path):
-    build = os.path.dirname(MPBENCH)
-    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
-    make = ["make", "-s", "-C", str(TOP), f"DESTDIR={tmp_path}", "PREFIX=/usr", f"BUILD={build}"]
-    if os.path.basename(build) in ("asan", "tsan"):
-        pytest.skip("the installed program is not the sanitized one")
-    subprocess.run([*make, "install"], check=True, env=env, capture_output=True, timeout=600)
-    found = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
-    expected = {"usr/bin/mpbench", "usr/share/bash-completion/completions/mpbench",
-                "usr/share/zsh/site-functions/_mpbench", "usr/share/fish/vendor_completions.d/mpbench.fish"}
-    if shutil.which("scdoc"):
-        expected |= {f"usr/share/man/man1/{p}.1" for p in pages()}
-    assert expected <= found
-    subprocess.run([*make, "uninstall"], check=True, env=env, capture_output=True, timeout=60)
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]

@@ -34,8 +34,9 @@ def test_install_and_uninstall(tmp_path, mpbench):
     done = make("install", f"DESTDIR={root}", "PREFIX=/usr")
     assert done.returncode == 0, done.stderr
     files = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
-    assert {"usr/bin/mpbench", "usr/share/man/man1/mpbench.1", "usr/share/bash-completion/completions/mpbench",
-            "usr/share/zsh/site-functions/_mpbench", "usr/share/fish/vendor_completions.d/mpbench.fish"} <= files
+    pages = mpbench("manpage", "--list").stdout.split()
+    assert {"usr/bin/mpbench", "usr/share/bash-completion/completions/mpbench", "usr/share/zsh/site-functions/_mpbench",
+            "usr/share/fish/vendor_completions.d/mpbench.fish", *(f"usr/share/man/man1/{p}.1" for p in pages)} <= files
     installed = subprocess.run([root / "usr/bin/mpbench", "--version"], capture_output=True, text=True)
     assert installed.stdout == mpbench("--version").stdout
     assert all((root / f).stat().st_size > 0 for f in files)

@@ -123,6 +123,7 @@ def spoil(document, path, value):
     return spoilt
 
 
+@pytest.mark.native
 def test_validator_and_schema_agree(document, tmp_path):
     """Whatever the schema refuses, `mpbench validate` refuses; it alone knows about sums and lengths."""
     base = small(document)
